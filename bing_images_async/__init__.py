@@ -1,0 +1,65 @@
+"""Async client for the Image Search API v7. Where to find what:
+
+_session.py      ImageSearchSession: the three endpoints, life and settings of a session
+params.py        questions: what can be asked, checked before anything is sent
+models/          answers: one file per endpoint, and what they share
+errors.py        everything that can go wrong, as a tree
+_wire/           bytes to objects and back; no I/O
+_flow/           a call on its way: the chain and its links
+testing/         for the tests of your own code            emulator/  a v7 service of our own
+cli/             the command `bing-images`
+"""
+
+from . import errors, models, params
+from ._flow.chain import Call, Middleware, Send
+from ._session import ImageSearchSession
+from ._version import __version__
+from ._wire.auth import ApiKey, Auth, Bearer, HeaderKey, SubscriptionKey
+from .models import NormalizedRectangle
+from .params import (
+    UNSET,
+    Aspect,
+    Color,
+    DetailsParams,
+    Freshness,
+    ImageContent,
+    ImageSize,
+    ImageType,
+    License,
+    Location,
+    Module,
+    SafeSearch,
+    SearchParams,
+    TrendingParams,
+)
+
+__all__ = [
+    "UNSET",
+    "ApiKey",
+    "Aspect",
+    "Auth",
+    "Bearer",
+    "Call",
+    "Color",
+    "DetailsParams",
+    "Freshness",
+    "HeaderKey",
+    "ImageContent",
+    "ImageSearchSession",
+    "ImageSize",
+    "ImageType",
+    "License",
+    "Location",
+    "Middleware",
+    "Module",
+    "NormalizedRectangle",
+    "SafeSearch",
+    "SearchParams",
+    "Send",
+    "SubscriptionKey",
+    "TrendingParams",
+    "__version__",
+    "errors",
+    "models",
+    "params",
+]

@@ -1,0 +1,124 @@
+"""Checks of what users pass in: each returns the value as it will be sent, or raises `InvalidRequestError`.
+
+The message names the parameter, the value and what is allowed. `None` means "not given" throughout.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from .errors import InvalidRequestError
+
+E = TypeVar("E", bound=StrEnum)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SHOWN = 80  # characters of a bad value in a message
+
+
+def refuse(name: str, value: object, allowed: str) -> InvalidRequestError:
+    """The error for a `value` of the parameter `name` that is not `allowed`."""
+    shown = repr(value)
+    if len(shown) > _SHOWN:
+        shown = f"{shown[:_SHOWN]}…"
+    return InvalidRequestError(f"{name}={shown} is not allowed: {allowed}.", parameter=name)
+
+
+def integer(name: str, value: Any, low: int, high: int) -> int | None:
+    """A whole number in [low, high]. `True` is no number here."""
+    if value is None:
+        return None
+    if type(value) is not int or not low <= value <= high:
+        raise refuse(name, value, f"it must be an int from {low:,} to {high:,}")
+    return value
+
+
+def number(name: str, value: Any, low: float, high: float) -> float | None:
+    """A finite number in [low, high], int or float."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise refuse(name, value, f"it must be a finite number from {low:g} to {high:g}")
+    if not low <= value <= high:
+        raise refuse(name, value, f"it must be from {low:g} to {high:g}")
+    return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """`True` or `False`."""
+    if type(value) is not bool:
+        raise refuse(name, value, "it must be True or False")
+    return value
+
+
+def text(name: str, value: Any, *, pattern: re.Pattern[str] | None = None, allowed: str = "") -> str | None:
+    """Text that is not blank, can be sent as UTF-8, and fits `pattern` if there is one."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise refuse(name, value, "it must be a str")
+    if not value.strip():
+        raise refuse(name, value, "it must not be blank")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise refuse(name, value, "it holds a lone surrogate, which UTF-8 cannot carry") from None
+    if pattern is not None and not pattern.fullmatch(value):
+        raise refuse(name, value, allowed)
+    return str(value)
+
+
+def header_value(name: str, value: Any) -> str | None:
+    """Text that may stand in a header: printable ASCII, no line breaks (RFC 9110, section 5.5)."""
+    checked = text(name, value)
+    if checked is None:
+        return None
+    if _CONTROL.search(checked) or not checked.isascii():
+        raise refuse(name, value, "a header value is ASCII without CR, LF, NUL or other control characters")
+    return checked.strip()
+
+
+def one_of(name: str, value: Any, kind: type[E]) -> E | None:
+    """A member of the enum `kind`, or its value in any case."""
+    if value is None or isinstance(value, kind):
+        return value
+    if isinstance(value, str):
+        wanted = value.casefold()
+        for member in kind:
+            if member.value.casefold() == wanted:
+                return member
+    raise refuse(name, value, f"it must be one of {', '.join(kind)}")
+
+
+def one_of_texts(name: str, value: Any, allowed: Iterable[str]) -> None:
+    """Exactly one of the texts in `allowed`."""
+    names = tuple(allowed)
+    if value is not None and (not isinstance(value, str) or value not in names):
+        raise refuse(name, value, f"it must be one of {', '.join(names)}")
+
+
+def not_both(first: str, first_value: object, second: str, second_value: object) -> None:
+    """Two parameters of which the service takes one."""
+    if first_value is not None and second_value is not None:
+        raise InvalidRequestError(
+            f"{first}={first_value!r} and {second}={second_value!r} exclude each other: give one of them.",
+            parameter=first,
+        )
+
+
+def ordered(low_name: str, low: float | None, high_name: str, high: float | None) -> None:
+    """The two ends of a range, in this order."""
+    if low is not None and high is not None and low > high:
+        raise InvalidRequestError(
+            f"{low_name}={low!r} is above {high_name}={high!r}: the range would be empty.", parameter=low_name
+        )
+
+
+def decimal(value: float) -> str:
+    """Shortest plain decimal: 100 rather than 100.0, 0.00001 rather than 1e-05, to ten places."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.10f}".rstrip("0").rstrip(".") if value else "0"

@@ -1,0 +1,176 @@
+"""The end of the chain: one request over the `httpx.AsyncClient`, and its reply as plain data.
+
+The only place that sees both the key and the network. The key is attached here, at the last moment,
+and nothing that leaves this module holds it: not a reply (should the service echo it), not an error
+or its cause, not the traceback of whatever passes through.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+import anyio
+import httpx
+
+from .._wire.auth import ApiKey, Auth
+from .._wire.exchange import Reply, Request
+from ..errors import (
+    AttemptTimeoutError,
+    BingImagesError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    SessionStateError,
+)
+from .body import BodyLimits, read_body
+from .chain import Call
+
+__all__ = ["KeySource", "Terminal"]
+
+KeySource = Callable[[], Awaitable[ApiKey | None]]
+
+_LONG_ENOUGH = 12
+"""Keys of fewer characters are not looked for in replies: they could be part of any word."""
+
+_TRANSPORT = frozenset({"anyio", "asyncio", "h11", "httpcore", "httpx", "trio"})
+"""Packages whose stack frames hold requests, and so the key, in their local variables."""
+
+
+class Terminal:
+    """Sends a call's request and reads the reply.
+
+    Raises `AttemptTimeoutError`, `ConnectionFailedError`, `ResponseTooLargeError` and
+    `MalformedResponseError` (a body in an encoding that cannot be read).
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        key: KeySource,
+        auth: Auth,
+        *,
+        attempt_timeout: float | None,
+        limits: BodyLimits,
+    ) -> None:
+        self._client = client
+        self._key = key
+        self._auth = auth
+        self._attempt_timeout = attempt_timeout
+        self._limits = limits
+
+    async def __call__(self, call: Call) -> Reply:
+        """One attempt."""
+        return await self._send(call.request, with_key=True)
+
+    async def fetch(self, call: Call) -> Reply:
+        """One attempt without the key, for files that are no part of the API."""
+        return await self._send(call.request, with_key=False)
+
+    async def _send(self, request: Request, *, with_key: bool) -> Reply:
+        # The frames below this one hold the request with the key; they have ended when the error is raised.
+        outcome = await self._outcome(request, with_key=with_key)
+        if isinstance(outcome, Reply):
+            return outcome
+        raise outcome
+
+    async def _outcome(self, request: Request, *, with_key: bool) -> Reply | BingImagesError:
+        if self._client.is_closed:
+            return SessionStateError("The httpx.AsyncClient of this session is closed.")
+        key = await self._key() if with_key else None
+        try:
+            with anyio.move_on_after(self._attempt_timeout):
+                return _scrubbed(await self._exchange(request, key), key)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
+            return _translated(fault, key)
+        except BingImagesError as error:
+            return error.with_traceback(None)
+        except BaseException as fault:  # noqa: BLE001  # raised again, without what it must not show
+            fault.__context__ = None
+            raise fault.with_traceback(_without_transport(fault.__traceback__)) from fault.__cause__
+        return AttemptTimeoutError(
+            f"The service did not answer within {self._attempt_timeout:g} s (RetryPolicy.attempt_timeout)."
+        )
+
+    async def _exchange(self, request: Request, key: ApiKey | None) -> Reply:
+        response = await self._client.send(self._build(request, key), stream=True, auth=None, follow_redirects=False)
+        try:
+            headers = dict(response.headers)
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            return Reply(response.status_code, headers, await read_body(response.stream, headers, self._limits))
+        finally:
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
+                await response.aclose()
+
+    def _build(self, request: Request, key: ApiKey | None) -> httpx.Request:
+        headers = list(request.headers)
+        if key is not None:
+            headers.append(self._auth.header(key.reveal()))
+        if request.upload is None:
+            return httpx.Request(request.method, request.url, headers=headers)
+        part = (request.upload.filename, request.upload.content, request.upload.content_type)
+        return httpx.Request(request.method, request.url, headers=headers, files={"image": part})
+
+
+def _scrubbed(reply: Reply, key: ApiKey | None) -> Reply:
+    """The reply without the key, should the service or a gateway have echoed it."""
+    secret = key.reveal() if key is not None else ""
+    if len(secret) < _LONG_ENOUGH:
+        return reply
+    if secret.encode() not in reply.body and not any(secret in value for value in reply.headers.values()):
+        return reply
+    headers = {name: value.replace(secret, "***") for name, value in reply.headers.items()}
+    return Reply(reply.status, headers, reply.body.replace(secret.encode(), b"***"))
+
+
+def _translated(fault: Exception, key: ApiKey | None) -> BingImagesError:
+    """Our error for what the transport raised; its cause is a copy that refers to nothing."""
+    words = str(fault)
+    if key is not None and len(key.reveal()) >= _LONG_ENOUGH:
+        words = words.replace(key.reveal(), "***")
+    named = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
+    error: BingImagesError
+    if isinstance(fault, httpx.TimeoutException | TimeoutError):
+        error = AttemptTimeoutError(f"The service did not answer in time ({named}).")
+    elif isinstance(fault, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        error = InvalidRequestError(f"base_url cannot be used ({named}).", parameter="base_url")
+    elif _is_certificate_fault(fault):
+        error = ConnectionFailedError(
+            f"The service's certificate is not valid ({named}). Check base_url; for a private certificate "
+            "authority pass client=httpx.AsyncClient(verify=…).",
+            retryable=False,
+        )
+    else:
+        error = ConnectionFailedError(
+            f"No reply ({named}). Check base_url and the network.",
+            retryable=not isinstance(fault, httpx.LocalProtocolError),
+        )
+    error.__cause__ = _bare(fault, words)
+    return error
+
+
+def _is_certificate_fault(fault: BaseException | None) -> bool:
+    while fault is not None:
+        if isinstance(fault, ssl.SSLCertVerificationError):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
+
+
+def _bare(fault: Exception, words: str) -> Exception:
+    """The same kind of error with the same words, and neither request, traceback nor context."""
+    try:
+        return type(fault)(words)
+    except Exception:  # noqa: BLE001  # a subclass of a user's transport may want other arguments
+        return ConnectionError(f"{type(fault).__name__}: {words}")
+
+
+def _without_transport(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames that hold requests; those of users' own transports stay."""
+    if trace is None:
+        return None
+    rest = _without_transport(trace.tb_next)
+    package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+    if package in _TRANSPORT or trace.tb_frame.f_globals.get("__name__") == __name__:
+        return rest
+    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

@@ -1,0 +1,61 @@
+"""When and where a session may be used: entered, not closed, on its own event loop, in its own process."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from typing import Any
+
+from anyio.lowlevel import current_token
+
+from .errors import SessionStateError
+
+__all__ = ["Lifecycle"]
+
+
+class _State(Enum):
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Lifecycle:
+    """The state of a session; every misuse is a `SessionStateError` that says what to do instead."""
+
+    def __init__(self) -> None:
+        self._state = _State.NEW
+        self._process = 0
+        self._loop: Any = None
+
+    def open(self) -> None:
+        """The session is entered, here and now."""
+        if self._state is _State.OPEN:
+            raise SessionStateError("This session is already entered. Enter it once and share it between tasks.")
+        if self._state is _State.CLOSED:
+            raise SessionStateError("This session is closed. Make a new ImageSearchSession.")
+        self._process, self._loop = os.getpid(), current_token()
+        self._state = _State.OPEN
+
+    def check(self) -> None:
+        """May the session be used by whoever is calling?"""
+        if self._state is _State.NEW:
+            raise SessionStateError(
+                "This session is not entered. Write `async with ImageSearchSession(...) as session:`."
+            )
+        if self._state is _State.CLOSED:
+            raise SessionStateError("This session is closed. Make a new ImageSearchSession.")
+        if self._process != os.getpid():
+            raise SessionStateError(
+                "This session belongs to the parent process. Make one in each process, after the fork."
+            )
+        if self._loop != current_token():
+            raise SessionStateError("This session belongs to another event loop. Make one in each loop.")
+
+    @property
+    def is_open(self) -> bool:
+        """Entered and not closed, in this process."""
+        return self._state is _State.OPEN and self._process == os.getpid()
+
+    def close(self) -> None:
+        """From here on, nothing works; may be called twice."""
+        self._state = _State.CLOSED

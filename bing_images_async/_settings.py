@@ -1,0 +1,130 @@
+"""What a session is made with: checked once, then frozen.
+
+`Connection` belongs to the session and all its siblings (who answers, with which key, over which
+client). `View` is what `with_options` can change from sibling to sibling.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from . import _checks as checks
+from ._flow.terminal import KeySource
+from ._version import __version__
+from ._wire.auth import ApiKey
+from ._wire.request import header_pairs
+from .errors import InvalidRequestError
+from .params import CommonParams
+
+__all__ = ["KeyLike", "View", "environment", "extra_headers", "extra_params", "key_source", "seconds"]
+
+KeyLike = str | ApiKey | Callable[[], str | Awaitable[str]]
+
+_STANDARD_HEADERS = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "gzip"),
+    ("User-Agent", f"bing-images-async/{__version__}"),
+)
+
+_OURS = (
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+    "cookie",
+)
+
+
+@frozen(kw_only=True)
+class View:
+    """What may differ between sibling sessions."""
+
+    defaults: CommonParams
+    timeout: float
+    """Seconds; `inf` for none."""
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    params: tuple[tuple[str, str], ...]
+    keep_raw: bool
+
+
+def seconds(name: str, value: float | timedelta | None) -> float:
+    """A duration in seconds, `inf` for `None`. Raises `InvalidRequestError` unless it is above 0."""
+    if value is None:
+        return math.inf
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    checked = checks.number(name, number, 0.0, 1e9)
+    if not checked:
+        raise checks.refuse(name, value, "it must be above 0 (None means no limit)")
+    return checked
+
+
+def extra_headers(headers: Mapping[str, str] | None, auth_header: str) -> tuple[tuple[str, str], ...]:
+    """The headers of every call: the library's own, then the user's."""
+    return (*_STANDARD_HEADERS, *header_pairs("headers", headers, reserved=(*_OURS, auth_header.lower())))
+
+
+def extra_params(params: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Query parameters that the user wants sent with every call, such as `customConfig`."""
+    pairs = tuple(dict(params or {}).items())
+    for name, value in pairs:
+        if checks.text("params", name) is None or checks.text(f"params[{name!r}]", value) is None:
+            raise checks.refuse("params", name, "names and values must be texts that are not blank")
+    return pairs
+
+
+def key_source(api_key: KeyLike | None) -> KeySource:
+    """One way to ask for the key, whatever the user gave: the key, or a function that knows it."""
+    if callable(api_key):
+        return _asking(api_key)
+    key = ApiKey(api_key) if isinstance(api_key, str) else api_key
+    if key is not None and not isinstance(key, ApiKey):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidRequestError(
+            "api_key must be a str, an ApiKey, a function that returns one of them, or None.",
+            parameter="api_key",
+        )
+
+    async def known() -> ApiKey | None:
+        return key
+
+    return known
+
+
+def _asking(function: Callable[[], str | Awaitable[str]]) -> KeySource:
+    async def asked() -> ApiKey | None:
+        answer: Any = function()
+        if isawaitable(answer):
+            answer = await answer
+        return answer if isinstance(answer, ApiKey) else ApiKey(answer)
+
+    return asked
+
+
+def environment() -> tuple[ApiKey | None, str | None]:
+    """Key and base URL from `BING_IMAGES_KEY` or `BING_IMAGES_KEY_FILE`, and `BING_IMAGES_URL`.
+
+    Empty variables count as not set. Raises `InvalidRequestError` if both forms of the key are set,
+    or the file cannot be read.
+    """
+    key, file, url = (os.environ.get(f"BING_IMAGES_{name}") or None for name in ("KEY", "KEY_FILE", "URL"))
+    if key is not None and file is not None:
+        raise InvalidRequestError(
+            "BING_IMAGES_KEY and BING_IMAGES_KEY_FILE are both set: unset one of them.", parameter="api_key"
+        )
+    if file is not None:
+        try:
+            key = Path(file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise InvalidRequestError(
+                f"BING_IMAGES_KEY_FILE={file!r} cannot be read ({type(fault).__name__}).", parameter="api_key"
+            ) from None
+    return (ApiKey(key) if key is not None else None), url

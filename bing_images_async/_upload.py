@@ -1,0 +1,64 @@
+"""Reading an image that is to be uploaded to `details`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from ._checks import refuse
+from ._wire.exchange import Upload
+from .errors import InvalidRequestError
+from .params import ImageSource
+
+__all__ = ["LARGEST_UPLOAD", "read_upload"]
+
+LARGEST_UPLOAD = 2**20
+"""Bytes: the API's "1 MB", read in the uploader's favour (API page "Image insights")."""
+
+
+async def read_upload(source: ImageSource) -> Upload:
+    """The image in `source`, read in a worker thread and never further than the limit.
+
+    Raises `InvalidRequestError` for a file that cannot be read, is empty, or is too large.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _checked("image", bytes(source))
+    if isinstance(source, os.PathLike):
+        path = Path(source)
+        return _checked(path.name, await anyio.to_thread.run_sync(_read_file, path))
+    return _checked(_name_of(source), await anyio.to_thread.run_sync(_read_open, source))
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_UPLOAD + 1)
+    except OSError as fault:
+        raise InvalidRequestError(f"image={str(path)!r} cannot be read: {fault.strerror}.", parameter="image") from None
+
+
+def _read_open(file: Any) -> bytes:
+    content = file.read(LARGEST_UPLOAD + 1)
+    if not isinstance(content, bytes):
+        raise refuse("image", file, "it must be a file opened for reading bytes (mode 'rb')")
+    return content
+
+
+def _name_of(file: Any) -> str:
+    name = getattr(file, "name", None)
+    return Path(name).name if isinstance(name, str) and name else "image"
+
+
+def _checked(filename: str, content: bytes) -> Upload:
+    if not content:
+        raise InvalidRequestError("image is empty: there is nothing to upload.", parameter="image")
+    if len(content) > LARGEST_UPLOAD:
+        raise InvalidRequestError(
+            f"image {filename!r} is too large: at most {LARGEST_UPLOAD:,} bytes can be uploaded. "
+            "Scale it down, or give its address as image_url.",
+            parameter="image",
+        )
+    return Upload(filename, content)

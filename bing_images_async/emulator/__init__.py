@@ -1,0 +1,37 @@
+"""An Image Search API v7 service of our own: an ASGI app over a searchable catalogue of pictures.
+
+picture, catalogue, …       what there is to find, and how it is found
+app                         create_app(): paths and settings
+gate, query, errors         a call on its way in: credentials, parameters, refusals
+search, details, trending   the three endpoints; paging has search's habits, modules the parts of details
+answers, links, tokens      what answers are made of
+media, pages                everything that the URLs in answers lead to
+server                      all of it on a socket
+"""
+
+try:
+    from .app import create_app
+    from .catalogue import Catalogue, open_folder, open_openmoji
+    from .picture import Filters, Hits, Picture
+    from .server import running_server, serve
+    from .synthetic import synthetic
+except ModuleNotFoundError as error:
+    if error.name is not None and error.name.partition(".")[0] == "bing_images_async":
+        raise
+    raise ImportError(
+        f'The emulator needs the package {error.name!r}: pip install "bing-images-async[emulator]"',
+        name=error.name,
+    ) from error
+
+__all__ = [
+    "Catalogue",
+    "Filters",
+    "Hits",
+    "Picture",
+    "create_app",
+    "open_folder",
+    "open_openmoji",
+    "running_server",
+    "serve",
+    "synthetic",
+]

@@ -1,0 +1,109 @@
+"""What has been searched for, by market and day: the source of trending.
+
+Kept in memory, or in a SQLite file where the service is to remember it after a restart. The file is opened
+for each operation and closed again: a search is recorded once, not once per page, and nothing is left to
+clean up.
+"""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+WINDOW = timedelta(days=7)
+"""How far back a search still counts."""
+
+MAX_QUERIES = 10_000
+"""Distinct queries remembered per market and day; beyond them only known ones are counted."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS searches (
+    market TEXT NOT NULL, day TEXT NOT NULL, query TEXT NOT NULL, times INTEGER NOT NULL,
+    PRIMARY KEY (market, day, query)
+) WITHOUT ROWID
+"""
+
+
+class History(Protocol):
+    @property
+    def blocking(self) -> bool:
+        """Whether calls touch a file and belong in a worker thread."""
+        ...
+
+    def record(self, market: str, query: str, day: date) -> None:
+        """Counts one search that found something."""
+        ...
+
+    def popular(self, market: str, day: date) -> Counter[str]:
+        """How often each query was made in the week that ends with `day`."""
+        ...
+
+
+def normalized(query: str) -> str:
+    """Queries that differ in case or blanks only are counted as one."""
+    return " ".join(query.casefold().split())
+
+
+@attrs.frozen
+class MemoryHistory:
+    blocking = False
+    _days: dict[tuple[str, date], Counter[str]] = attrs.field(
+        factory=dict[tuple[str, date], Counter[str]], init=False
+    )
+
+    def record(self, market: str, query: str, day: date) -> None:
+        if (market, day) not in self._days:
+            for old in [key for key in self._days if key[1] <= day - WINDOW]:
+                del self._days[old]
+            self._days[market, day] = Counter()
+        counts = self._days[market, day]
+        text = normalized(query)
+        if text in counts or len(counts) < MAX_QUERIES:
+            counts[text] += 1
+
+    def popular(self, market: str, day: date) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for (where, when), counts in self._days.items():
+            if where == market and day - WINDOW < when <= day:
+                total.update(counts)
+        return total
+
+
+@attrs.frozen
+class FileHistory:
+    """`path` is created with its first record; its folder has to exist."""
+
+    blocking = True
+    path: Path
+
+    def record(self, market: str, query: str, day: date) -> None:
+        with closing(self._open()) as database, database:
+            database.execute("DELETE FROM searches WHERE day <= ?", ((day - WINDOW).isoformat(),))
+            database.execute(
+                "INSERT INTO searches SELECT ?1, ?2, ?3, 0 WHERE "
+                "(SELECT count(*) FROM searches WHERE market = ?1 AND day = ?2) < ?4 ON CONFLICT DO NOTHING",
+                (market, day.isoformat(), normalized(query), MAX_QUERIES),
+            )
+            database.execute(
+                "UPDATE searches SET times = times + 1 WHERE market = ? AND day = ? AND query = ?",
+                (market, day.isoformat(), normalized(query)),
+            )
+
+    def popular(self, market: str, day: date) -> Counter[str]:
+        with closing(self._open()) as database:
+            rows: list[tuple[str, int]] = database.execute(
+                "SELECT query, sum(times) FROM searches "
+                "WHERE market = ? AND day > ? AND day <= ? GROUP BY query",
+                (market, (day - WINDOW).isoformat(), day.isoformat()),
+            ).fetchall()
+        return Counter(dict(rows))
+
+    def _open(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path)
+        database.execute("PRAGMA synchronous = OFF")  # counts of searches may be lost in a power cut
+        database.execute(_SCHEMA)
+        return database

@@ -1,0 +1,57 @@
+"""The service inside a session's own process: an ASGI app whose catalogue is there while the session is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from anyio import to_thread
+
+from .app import create_app
+from .catalogue import Catalogue, open_folder, open_openmoji
+
+__all__ = ["LocalService"]
+
+
+class LocalService:
+    """An ASGI app. Entering it opens the catalogue, or builds it on first use, in a worker thread.
+
+    A `catalogue` that was passed in stays the caller's to close.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        catalogue: Catalogue | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._given = catalogue
+        self._progress = progress
+        self._open: Catalogue | None = None
+        self._app: Any = None
+
+    async def __aenter__(self) -> Self:
+        catalogue = self._given
+        if catalogue is None:
+            catalogue = self._open = await to_thread.run_sync(self._open_catalogue)
+        self._app = create_app(catalogue)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open is not None:
+            await to_thread.run_sync(self._open.close)
+
+    def _open_catalogue(self) -> Catalogue:
+        if self._folder is None:
+            return open_openmoji(progress=self._progress)
+        return open_folder(self._folder, progress=self._progress)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)

@@ -1,0 +1,60 @@
+"""The service on a real socket: for the command line, and on a thread for tests and users."""
+
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from threading import Thread
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+def serve(
+    app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, bound: Callable[[str], None] | None = None
+) -> None:
+    """Serves until interrupted. Prints nothing.
+
+    port: 0 takes a free one. bound: called with the base URL as soon as connections are accepted.
+    Raises OSError if the address cannot be had.
+    """
+    with _listen(host, port) as listener:
+        if bound is not None:
+            bound(_url(listener))
+        _server(app).run(sockets=[listener])
+
+
+@contextmanager
+def running_server(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
+    """Serves on a thread of its own while the block runs, and gives the base URL."""
+    with _listen(host, port) as listener:
+        server = _server(app)
+        thread = Thread(target=server.run, args=([listener],), name="bing-images-emulator", daemon=True)
+        thread.start()
+        try:
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket: clients may connect from now on, even before the server's loop has started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    return uvicorn.Server(config)

@@ -1,0 +1,93 @@
+"""`/images/trending`: what people search for, by market, as tiles with a picture each."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from .answers import Json, Style, envelope, query_object, thin_image
+from .catalogue import Catalogue
+from .chance import draw
+from .errors import Fault, RefusedError
+from .gate import Visit
+from .history import normalized
+from .markets import TRENDING_MARKETS
+from .picture import Filters, Picture
+from .query import read_family_friendly_only
+from .service import Body, Service
+
+_TILES = 10
+_CANDIDATES = 3 * _TILES  # several searches may lead to one picture, which is shown once
+_LATEST = "Popular searches"
+
+
+async def trending(service: Service, visit: Visit) -> Body:
+    friendly_only = read_family_friendly_only(visit.reader)
+    visit.reader.finish()
+    # Judged by what was asked for, not by the market it was mapped to: other markets have no trending images.
+    asked = visit.reader.text("mkt") or visit.market
+    market = {known.lower(): known for known in TRENDING_MARKETS}.get(asked.lower())
+    if market is None:
+        # The API puts this text into the wrong field; its clients have to cope.
+        fault = Fault(
+            "ServerError", "ResourceError", "", None, "Trending data is not present for your request", ""
+        )
+        raise RefusedError(500, fault)
+    day = service.now().date()
+    popular = await service.recall(service.history.popular, market, day)
+    return Body(await service.run(write_trending, service, visit.style, popular, friendly_only))
+
+
+def write_trending(service: Service, style: Style, popular: Counter[str], friendly_only: bool) -> bytes:
+    """Ranks topics and searches and writes the answer. Blocks if the catalogue does."""
+    catalogue = service.catalogue
+    topics = catalogue.topics(style.language) or catalogue.topics("en")
+    shelves = {_LATEST: _new_searches(topics, popular)} | {
+        f"Popular {title.lower()} searches": _ranked(style, queries, popular)
+        for title, queries in topics.items()
+    }
+    categories: list[Json] = []
+    for title, queries in shelves.items():
+        tiles = _tiles(catalogue, style, queries, friendly_only)
+        if tiles:
+            categories.append({"title": title, "tiles": tiles})
+    return msgspec.json.encode(envelope(style, "TrendingImages", {"categories": categories}))
+
+
+def _new_searches(topics: Mapping[str, tuple[str, ...]], popular: Counter[str]) -> list[str]:
+    """The searches made most often, of those that are no topic anyway."""
+    known = {normalized(query) for queries in topics.values() for query in queries}
+    return sorted(
+        (query for query in popular if query not in known), key=lambda query: (-popular[query], query)
+    )[:_CANDIDATES]
+
+
+def _ranked(style: Style, queries: Iterable[str], popular: Counter[str]) -> list[str]:
+    """Topics by how often they were searched for; a seed decides where nobody did yet, anew each day."""
+    return sorted(
+        queries,
+        key=lambda query: (
+            -popular[normalized(query)],
+            draw(style.seed, style.links.market, style.today, query),
+        ),
+    )
+
+
+def _tiles(catalogue: Catalogue, style: Style, queries: Iterable[str], friendly_only: bool) -> list[Json]:
+    filters = Filters(family_friendly_only=friendly_only)
+    tiles: list[Json] = []
+    shown: set[str] = set()
+    for query in queries:
+        if len(tiles) == _TILES:
+            break
+        hits = catalogue.search(
+            query, language=style.language, filters=filters, offset=0, limit=1, now=style.today
+        )
+        if hits.pictures and hits.pictures[0].image_id not in shown:
+            shown.add(hits.pictures[0].image_id)
+            tiles.append(_tile(style, query, hits.pictures[0]))
+    return tiles
+
+
+def _tile(style: Style, query: str, picture: Picture) -> Json:
+    return {"query": query_object(style, query, form="ISTRTH"), "image": thin_image(style, picture)}

@@ -1,0 +1,49 @@
+"""Addresses of thumbnails in other sizes (API page "Resize and crop thumbnail images")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .._checks import integer, one_of_texts
+from ..errors import InvalidRequestError
+
+__all__ = ["Crop", "thumbnail_url"]
+
+Crop = Literal["smart", "blind"]
+
+_CROP_CODES = {"blind": "4", "smart": "7"}
+_SIZE_KEYS = ("w", "h", "c", "p")
+_LARGEST_SIDE = 65_535
+
+
+def thumbnail_url(
+    url: str,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    crop: Crop | None = None,
+    padding: bool = False,
+) -> str:
+    """`url` with only `w`, `h`, `c` and `p` of its query replaced; all else stays byte for byte.
+
+    The id of a thumbnail may hold characters that decoding and encoding again would change, so the
+    query string is edited as text.
+    """
+    integer("width", width, 1, _LARGEST_SIDE)
+    integer("height", height, 1, _LARGEST_SIDE)
+    one_of_texts("crop", crop, _CROP_CODES)
+    if crop is not None and (width is None or height is None):
+        raise InvalidRequestError(f"crop={crop!r} needs both width and height.", parameter="crop")
+    sizes = {
+        "w": width,
+        "h": height,
+        "c": _CROP_CODES[crop] if crop is not None else None,
+        "p": None if padding else 0,
+    }
+    if width is None and height is None:
+        return url
+    base, hash_mark, fragment = url.partition("#")
+    path, _, query = base.partition("?")
+    kept = [pair for pair in query.split("&") if pair and pair.partition("=")[0] not in _SIZE_KEYS]
+    added = [f"{key}={value}" for key, value in sizes.items() if value is not None]
+    return f"{path}?{'&'.join(kept + added)}{hash_mark}{fragment}"

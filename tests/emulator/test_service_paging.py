@@ -1,0 +1,92 @@
+"""The habits of paging, as a function of plain values."""
+
+from hypothesis import given, strategies as st
+
+from bing_images_async.emulator.paging import ResultList
+
+keys = st.text(max_size=8)
+counts = st.integers(1, 150)
+totals = st.integers(0, 600)
+
+
+def walk(results: ResultList, count: int, total: int) -> list[tuple[int, ...]]:
+    """The pages from the beginning, as ranks."""
+    pages: list[tuple[int, ...]] = []
+    offset = 0
+    while True:
+        stretch = results.page(offset, count, total)
+        if not stretch.ranks:
+            return pages
+        pages.append(stretch.ranks)
+        assert stretch.next_offset > offset
+        offset = stretch.next_offset
+
+
+@given(keys, counts, totals)
+def test_a_walk_along_next_offset_meets_every_picture_and_ends(key: str, count: int, total: int) -> None:
+    """Whatever the seed, the page size and the number of pictures."""
+    pages = walk(ResultList(key), count, total)
+    assert {rank for page in pages for rank in page} == set(range(total))
+
+
+@given(keys, counts, totals)
+def test_no_page_is_too_long_repeats_itself_or_brings_nothing_new(key: str, count: int, total: int) -> None:
+    """So a client that stops at a page without news stops at the end only."""
+    seen: set[int] = set()
+    for page in walk(ResultList(key), count, total):
+        assert len(page) <= count
+        assert len(set(page)) == len(page)
+        assert set(page) - seen
+        seen.update(page)
+
+
+@given(keys, st.integers(0, 700), counts, totals)
+def test_the_window_covers_whatever_a_page_points_at(key: str, offset: int, count: int, total: int) -> None:
+    """The catalogue is asked once, before the number of hits is known."""
+    results = ResultList(key)
+    window = results.window(offset, count)
+    inside = range(window.first, window.first + window.limit)
+    assert all(rank in inside for rank in results.page(offset, count, total).ranks)
+
+
+@given(keys, counts, totals, st.integers(0, 1000))
+def test_beyond_the_end_there_is_nothing(key: str, count: int, total: int, further: int) -> None:
+    """An offset at or after the last `nextOffset` gives an empty page."""
+    results = ResultList(key)
+    end = 0
+    while results.page(end, count, total).ranks:
+        end = results.page(end, count, total).next_offset
+    assert results.page(end + further, count, total).ranks == ()
+
+
+def test_the_habits_are_there() -> None:
+    """Over some queries: leaps of nextOffset, short pages, and pictures that come again on a later page."""
+    leaps = shorts = repeats = 0
+    for number in range(30):
+        results = ResultList(f"query {number}")
+        seen: set[int] = set()
+        offset = 0
+        while offset < 250:
+            stretch = results.page(offset, 35, 300)
+            leaps += stretch.next_offset > offset + 35
+            shorts += len(stretch.ranks) < 35
+            repeats += len(seen.intersection(stretch.ranks))
+            seen.update(stretch.ranks)
+            offset = stretch.next_offset
+    assert leaps > 10
+    assert shorts > 10
+    assert repeats > 10
+
+
+def test_estimates_shrink_towards_the_truth() -> None:
+    """On average: the first estimate is the most generous, the last is within a few per cent."""
+    lists = [ResultList(f"query {number}") for number in range(40)]
+    first = sum(results.estimate(0, 500) for results in lists) / 40
+    last = sum(results.estimate(499, 500) for results in lists) / 40
+    assert first > last * 1.05
+    assert abs(last - 500) < 15
+
+
+@given(keys, st.integers(0, 20))
+def test_estimates_of_short_lists_are_exact(key: str, total: int) -> None:
+    assert ResultList(key).estimate(0, total) == total

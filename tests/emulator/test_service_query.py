@@ -1,0 +1,192 @@
+"""The server's rules for parameters and markets, without a server."""
+
+import pytest
+
+from bing_images_async.emulator.errors import RefusedError
+from bing_images_async.emulator.markets import MARKETS, accepted_languages, best_fit, in_country
+from bing_images_async.emulator.query import (
+    MODULES,
+    Reader,
+    Region,
+    read_details,
+    read_market,
+    read_search,
+    read_ui_language,
+)
+
+
+def reader(**values: str) -> Reader:
+    return Reader.of(values.items())
+
+
+def faults(one: Reader) -> list[tuple[str, str | None, str | None]]:
+    return [(fault.sub_code, fault.parameter, fault.value) for fault in one.faults]
+
+
+def refused_search(market: str = "en-US", **values: str) -> list[tuple[str, str | None, str | None]]:
+    one = reader(**values)
+    with pytest.raises(RefusedError) as caught:
+        read_search(one, market)
+    assert caught.value.status == 400
+    assert caught.value.faults == tuple(one.faults)
+    return faults(one)
+
+
+def test_names_and_enum_values_are_read_in_any_case() -> None:
+    """And come out in the API's spelling."""
+    question = read_search(
+        reader(Q="cat", ASPECT="sQuare", imagetype="animatedgif", SAFESEARCH="off"), "en-US"
+    )
+    assert question.filters.aspect == "Square"
+    assert question.filters.image_type == "AnimatedGif"
+    assert question.filters.family_friendly_only is False
+
+
+def test_defaults() -> None:
+    question = read_search(reader(q=" cat "), "en-US")
+    assert (question.text, question.count, question.offset, question.first_id) == ("cat", 35, 0, None)
+    assert question.filters.family_friendly_only
+
+
+def test_unknown_names_are_ignored() -> None:
+    """Typos are silent, as with the API."""
+    assert read_search(reader(q="cat", min_height="x"), "en-US") == read_search(reader(q="cat"), "en-US")
+
+
+def test_file_sizes_are_capped_without_a_word() -> None:
+    assert read_search(reader(q="cat", maxFileSize="2000000"), "en-US").filters.max_file_size == 520_192
+
+
+@pytest.mark.parametrize("q", ["", "  "])
+def test_an_empty_query_is_a_missing_one(q: str) -> None:
+    assert refused_search(q=q) == [("ParameterMissing", "q", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", "0"), ("count", "151"), ("count", "-1"), ("count", "ten"), ("count", "٣"), ("count", "1.0"),
+        ("offset", "-1"), ("offset", "65536"), ("width", "65536"), ("minHeight", "1e3"), ("maxFileSize", "big"),
+        ("aspect", "Round"), ("color", "Red,Blue"), ("freshness", "Year"), ("imageContent", "Cat"),
+        ("imageType", "Painting"), ("license", "CC0"), ("size", "Huge"), ("safeSearch", "On"), ("id", "12AB"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_named_with_their_value(name: str, value: str) -> None:
+    assert refused_search(q="cat", **{name: value}) == [("ParameterInvalidValue", name, value)]
+
+
+def test_every_fault_is_told() -> None:
+    found = refused_search(count="0", color="Mauve")
+    assert sorted(found) == [
+        ("ParameterInvalidValue", "color", "Mauve"),
+        ("ParameterInvalidValue", "count", "0"),
+        ("ParameterMissing", "q", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("width", "minWidth"), ("width", "maxWidth"), ("height", "minHeight"), ("height", "maxHeight")],
+)
+def test_exact_and_range_exclude_each_other(name: str, other: str) -> None:
+    assert refused_search(q="cat", **{name: "10", other: "20"}) == [("ParameterInvalidValue", other, "20")]
+
+
+def test_shopping_is_for_one_market_only() -> None:
+    assert read_search(reader(q="cat", imageType="Shopping"), "en-US").filters.image_type == "Shopping"
+    assert refused_search("de-DE", q="cat", imageType="Shopping") == [
+        ("ParameterInvalidValue", "imageType", "Shopping")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "languages", "market"),
+    [
+        ({}, None, "en-US"),
+        ({"mkt": "DE-de"}, None, "de-DE"),
+        ({"mkt": "de-LU"}, None, "de-AT"),
+        ({"mkt": "xx-JP"}, None, "ja-JP"),
+        ({"mkt": "xx-XX"}, None, "en-US"),
+        ({"cc": "ch"}, "it;q=0.3, fr;q=0.9", "fr-CH"),
+        ({"cc": "CH"}, "it", "fr-CH"),
+        ({"cc": "PT"}, "pt", "pt-BR"),
+        ({}, "ja,en;q=0.5", "ja-JP"),
+    ],
+)
+def test_the_market(values: dict[str, str], languages: str | None, market: str) -> None:
+    """`mkt` decides, else `cc` with the wanted languages, else those alone."""
+    one = reader(**values)
+    assert (read_market(one, languages), one.faults) == (market, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "languages", "fault"),
+    [
+        ({"cc": "DE"}, None, ("ParameterMissing", "Accept-Language", "")),
+        ({"cc": "XY"}, "de", ("ParameterInvalidValue", "cc", "XY")),
+        ({"mkt": "german"}, None, ("ParameterInvalidValue", "mkt", "german")),
+        ({"mkt": "de-DE", "cc": "DE"}, "de", ("ParameterInvalidValue", "cc", "DE")),
+    ],
+)
+def test_faults_of_the_market(values: dict[str, str], languages: str | None, fault: tuple[str, str, str]) -> None:
+    one = reader(**values)
+    assert read_market(one, languages) in MARKETS
+    assert faults(one) == [fault]
+
+
+def test_set_lang() -> None:
+    """Japanese is `jp` to the API, plain `zh` is English, and it comes without Accept-Language."""
+    assert [read_ui_language(reader(setLang=tag), None) for tag in ("de", "jp", "zh", "fr-CA", "?")] == [
+        "de", "ja", "en", "fr-ca", "en",
+    ]  # fmt: skip
+    one = reader(setLang="de")
+    read_ui_language(one, "de")
+    assert faults(one) == [("ParameterInvalidValue", "setLang", "de")]
+
+
+def test_accept_language_is_ranked() -> None:
+    assert accepted_languages("en;q=0.2, de-AT, fr;q=0, *;q=x, it;q=0.9") == ["de-AT", "it", "en"]
+
+
+def test_best_fit_is_always_a_market() -> None:
+    assert {best_fit(tag) for tag in ("", "-", "zz", "de", "fr-BE", "zh-SG")} <= set(MARKETS)
+    assert in_country("SA", ["ar"]) == "en-US"
+
+
+def test_modules_default_to_all_and_come_in_any_case() -> None:
+    assert read_details(reader(insightsToken="t"), uploaded=False).modules == frozenset(MODULES)
+    chosen = read_details(reader(insightsToken="t", modules="tags, BRQ,"), uploaded=False).modules
+    assert chosen == {"Tags", "BRQ"}
+
+
+def test_recognized_entities_in_company_are_left_out() -> None:
+    alone = read_details(reader(insightsToken="t", modules="recognizedentities"), uploaded=False)
+    assert alone.modules == {"RecognizedEntities"}
+    for company in ("All", "Tags"):
+        both = read_details(reader(insightsToken="t", modules=f"RecognizedEntities,{company}"), uploaded=False)
+        assert "RecognizedEntities" not in both.modules
+
+
+def test_a_region_may_be_given_in_part() -> None:
+    assert read_details(reader(id="1", cal="0.25"), uploaded=False).region == Region(0.25, 0.0, 1.0, 1.0)
+    assert read_details(reader(id="1", ct="Rectangular"), uploaded=False).region is None
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({}, ("ParameterMissing", "insightsToken", "")),
+        ({"insightsToken": "t", "imgUrl": "u"}, ("ParameterInvalidValue", "imgUrl", "u")),
+        ({"id": "1", "modules": "Tags,Tag"}, ("ParameterInvalidValue", "modules", "Tag")),
+        ({"id": "1", "cal": "1.5"}, ("ParameterInvalidValue", "cal", "1.5")),
+        ({"id": "1", "cat": "nan"}, ("ParameterInvalidValue", "cat", "nan")),
+        ({"id": "1", "cal": "0.5", "car": "0.5"}, ("ParameterInvalidValue", "car", "0.5")),
+        ({"id": "1", "cat": "0.5", "cab": "0.1"}, ("ParameterInvalidValue", "cab", "0.1")),
+        ({"id": "1", "ct": "round"}, ("ParameterInvalidValue", "ct", "round")),
+    ],
+)
+def test_faults_of_details(values: dict[str, str], fault: tuple[str, str, str]) -> None:
+    one = reader(**values)
+    with pytest.raises(RefusedError):
+        read_details(one, uploaded=False)
+    assert faults(one) == [fault]
