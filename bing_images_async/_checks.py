@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .errors import InvalidRequestError
 
 E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SHOWN = 80  # characters of a bad value in a message
@@ -21,7 +22,10 @@ _SHOWN = 80  # characters of a bad value in a message
 
 def refuse(name: str, value: object, allowed: str) -> InvalidRequestError:
     """The error for a `value` of the parameter `name` that is not `allowed`."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except Exception:  # noqa: BLE001  # a number of 5,000 digits has no repr, nor may an object of the caller's
+        shown = f"<{type(value).__name__}>"
     if len(shown) > _SHOWN:
         shown = f"{shown[:_SHOWN]}…"
     return InvalidRequestError(f"{name}={shown} is not allowed: {allowed}.", parameter=name)
@@ -40,11 +44,19 @@ def number(name: str, value: Any, low: float, high: float) -> float | None:
     """A finite number in [low, high], int or float."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # Not `math.isfinite`: it fails on an int that is too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == math.inf:
         raise refuse(name, value, f"it must be a finite number from {low:g} to {high:g}")
     if not low <= value <= high:
         raise refuse(name, value, f"it must be from {low:g} to {high:g}")
     return float(value)
+
+
+def required(name: str, value: T | None) -> T:
+    """Anything but `None`."""
+    if value is None:
+        raise refuse(name, value, "it is required")
+    return value
 
 
 def flag(name: str, value: Any) -> bool:
@@ -93,11 +105,19 @@ def one_of(name: str, value: Any, kind: type[E]) -> E | None:
     raise refuse(name, value, f"it must be one of {', '.join(kind)}")
 
 
-def one_of_texts(name: str, value: Any, allowed: Iterable[str]) -> None:
+def one_of_texts(name: str, value: T, allowed: Iterable[str]) -> T:
     """Exactly one of the texts in `allowed`."""
     names = tuple(allowed)
     if value is not None and (not isinstance(value, str) or value not in names):
         raise refuse(name, value, f"it must be one of {', '.join(names)}")
+    return value
+
+
+def instance(name: str, value: T, kind: type[Any]) -> T:
+    """A value of the class `kind`."""
+    if not isinstance(value, kind):
+        raise refuse(name, value, f"it must be a {kind.__name__}")
+    return value
 
 
 def not_both(first: str, first_value: object, second: str, second_value: object) -> None:
@@ -121,4 +141,5 @@ def decimal(value: float) -> str:
     """Shortest plain decimal: 100 rather than 100.0, 0.00001 rather than 1e-05, to ten places."""
     if isinstance(value, int):
         return str(value)
-    return f"{value:.10f}".rstrip("0").rstrip(".") if value else "0"
+    shown = f"{value:.10f}".rstrip("0").rstrip(".")
+    return "0" if shown == "-0" else shown

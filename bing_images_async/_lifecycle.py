@@ -1,16 +1,18 @@
-"""When and where a session may be used: entered, not closed, on its own event loop, in its own process."""
+"""When and where a session may be used (entered, not closed, in its own event loop and process), and its end."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any
 
+import anyio
 from anyio.lowlevel import current_token
 
 from .errors import SessionStateError
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "finish"]
 
 
 class _State(Enum):
@@ -59,3 +61,25 @@ class Lifecycle:
     def close(self) -> None:
         """From here on, nothing works; may be called twice."""
         self._state = _State.CLOSED
+
+
+async def finish(work: Callable[[], Awaitable[None]], *, within: float) -> None:
+    """Let `work` come to its end, whatever is cancelled meanwhile, unless it takes more than `within` seconds.
+
+    A shield holds against scopes, but not against asyncio's own `Task.cancel()`: that interrupts the
+    task it is meant for, so the work has one of its own. The cancellation arrives when it has ended.
+    """
+    faults: list[Exception] = []
+
+    async def shielded() -> None:
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + within):
+            try:
+                await work()
+            except Exception as fault:  # noqa: BLE001  # raised below, outside of the group
+                faults.append(fault)
+
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(shielded)
+    if faults:
+        raise faults[0]

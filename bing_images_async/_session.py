@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import copy
 import os
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 import anyio
 import httpx
 from attrs import evolve, fields
 
 from . import _checks as checks
-from ._flow.body import BodyLimits
-from ._flow.chain import Call, Middleware, compose
-from ._flow.deadline import deadline
-from ._flow.terminal import Terminal
-from ._lifecycle import Lifecycle
+from ._engine import Engine, SessionStats
+from ._flow.chain import Call, Middleware, OnOutage, Priority
+from ._flow.pool import ConnectionPool
+from ._flow.rate_limit import RateLimit
+from ._flow.retry import RetryPolicy
+from ._lifecycle import Lifecycle, finish
 from ._options import CommonOptions, DetailsOptions, SearchOptions
-from ._settings import KeyLike, View, environment, extra_headers, extra_params, key_source, seconds
+from ._settings import KeyLike, View, ViewOptions, environment, key_source
 from ._upload import read_upload
 from ._wire.auth import Auth, SubscriptionKey
 from ._wire.exchange import Request, Upload
 from ._wire.faults import api_error
-from ._wire.reply import decipher
+from ._wire.reply import decipher, redirect_error
 from ._wire.request import Service, build
-from .errors import BingImagesError, InvalidRequestError, SessionStateError
+from .errors import InvalidRequestError, SessionStateError
+from .events import Hub, Observer
 from .models import Answer, ImageAnswer, ImageInsights, TrendingImages
 from .params import (
     JSON_LD,
@@ -56,26 +58,6 @@ LOCAL_ORIGIN = "http://local.bing-images"
 """Where the URLs in answers of a local session lie; `session.fetch` gets them."""
 
 _CLOSING = 5.0  # seconds
-_DEFAULTS = ("market", "country_code", "set_lang", "safe_search", "accept_language", "user_agent", "client_id",
-             "client_ip", "location")  # fmt: skip
-
-
-class ViewOptions(TypedDict, total=False):
-    """What `with_options` can change."""
-
-    market: str | None
-    country_code: str | None
-    accept_language: str | None
-    set_lang: str | None
-    safe_search: SafeSearch | str | None
-    user_agent: str | None
-    client_id: str | None
-    client_ip: str | None
-    location: Location | None
-    timeout: float | timedelta | None
-    headers: Mapping[str, str] | None
-    params: Mapping[str, str] | None
-    keep_raw: bool
 
 
 class ImageSearchSession:
@@ -91,13 +73,20 @@ class ImageSearchSession:
     base_url: who answers: a host, a host with a version path, or the URL of an endpoint.
     auth: how the key is shown: `SubscriptionKey()` (the default), `Bearer()` or `HeaderKey("x-apikey")`.
     market … location: defaults for every call; `CommonParams` explains them.
-    timeout: seconds (or a timedelta) that a whole call may take; `None` for no limit.
+    rate_limit: the quota of the key, which is never exceeded; `None` sends as fast as permits allow.
+    max_concurrency: requests under way at once, at most.
+    retry: how often and how patiently failed attempts are repeated.
+    timeout: seconds (or a timedelta) that a whole call may take, waits included; `None` for no limit.
+    on_outage: while the service is down, `"fail"` raises at once, `"wait"` waits with the call's clock stopped.
+    priority: `"interactive"` calls pass `"bulk"` ones wherever there is a queue; use `with_options`.
+    coalesce: equal calls that are under way at the same time share one request.
     client: an `httpx.AsyncClient` of yours. It is used as it is, never closed and never configured; its cookies,
         headers and redirect settings play no part.
     headers, params: sent with every call, as a gateway's second header, or Custom Search's `customConfig`.
     keep_raw: keep the parsed JSON on `answer.raw`.
     allow_http: let the key travel over plain HTTP to a host that is not this machine.
-    middleware: links of your own, run once per attempt.
+    middleware: links of your own, run once per attempt, before it waits for anything.
+    observers: are told what happens (`bing_images_async.events`).
 
     Raises `InvalidRequestError` for a setting that cannot be.
     """
@@ -117,46 +106,64 @@ class ImageSearchSession:
         client_id: str | Unset | None = UNSET,
         client_ip: str | Unset | None = UNSET,
         location: Location | Unset | None = UNSET,
+        rate_limit: RateLimit | None = RateLimit(3, per=1.0, burst=1, jitter=0.03),  # noqa: B008  # frozen
+        max_concurrency: int = 64,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
         timeout: float | timedelta | None = 30.0,
+        on_outage: OnOutage = "fail",
         client: httpx.AsyncClient | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        priority: Priority = "interactive",
+        coalesce: bool = False,
         keep_raw: bool = False,
         allow_http: bool = False,
         middleware: Sequence[Middleware] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._service = Service.at(base_url)
         self._service.check_key(api_key is not None, allow_http=checks.flag("allow_http", allow_http))
         self._auth_header = (auth or SubscriptionKey()).header("")[0]
-        self._view = View(
-            defaults=CommonParams(
-                market=market,
-                country_code=country_code,
-                accept_language=accept_language,
-                set_lang=set_lang,
-                safe_search=safe_search,
-                user_agent=user_agent,
-                client_id=client_id,
-                client_ip=client_ip,
-                location=location,
-            ),
-            timeout=seconds("timeout", timeout),
-            headers=extra_headers(headers, self._auth_header),
-            params=extra_params(params),
-            keep_raw=checks.flag("keep_raw", keep_raw),
-        )
-        self._client = _own_client() if client is None else client
+        view = {
+            "market": market,
+            "country_code": country_code,
+            "accept_language": accept_language,
+            "set_lang": set_lang,
+            "safe_search": safe_search,
+            "user_agent": user_agent,
+            "client_id": client_id,
+            "client_ip": client_ip,
+            "location": location,
+            "timeout": timeout,
+            "retry": retry,
+            "on_outage": on_outage,
+            "priority": priority,
+            "coalesce": coalesce,
+            "headers": headers,
+            "params": params,
+            "keep_raw": keep_raw,
+        }
+        self._view = View.of(view, self._auth_header)
+        checks.integer("max_concurrency", checks.required("max_concurrency", max_concurrency), 1, 100_000)
+        pool = ConnectionPool(max_idle=max_concurrency) if client is None else None
         self._resources = AsyncExitStack()
-        if client is None:
-            self._resources.push_async_callback(self._client.aclose)
-        self._terminal = Terminal(
-            self._client,
+        if pool is not None:
+            client = _own_client(pool)
+            self._resources.push_async_callback(client.aclose)
+        assert client is not None
+        self._engine = Engine(
+            client,
+            pool,
             key_source(api_key),
             auth or SubscriptionKey(),
-            attempt_timeout=None,
-            limits=BodyLimits(),
+            rate_limit=None if rate_limit is None else checks.instance("rate_limit", rate_limit, RateLimit),
+            max_concurrency=max_concurrency,
+            longest_pause=retry.max_retry_after,
+            middleware=middleware,
+            hub=Hub(observers),
+            draw=random.Random(),  # noqa: S311  # jitter, no secrets
         )
-        self._send = compose([deadline, *middleware], self._terminal)
+        self._send = self._engine.chain(self._view.retry)
         self._lifecycle = Lifecycle()
         self._is_sibling = False
         self._local: Any = None
@@ -175,14 +182,15 @@ class ImageSearchSession:
         """A session on the library's own service, inside this process: no key, no network.
 
         It searches the artwork of OpenMoji, or the pictures in `folder`, or a `catalogue` of the emulator.
-        The index is opened, or built on first use, when the session is entered; `progress(done, total)` is called
-        from the thread that builds. `session_options` are those of the constructor. `session.fetch(url)` gets the
-        images that answers point to.
+        Nothing is paced. The index is opened, or built on first use, when the session is entered;
+        `progress(done, total)` is called from the thread that builds. `session_options` are those of the
+        constructor. `session.fetch(url)` gets the images that answers point to.
 
         Raises `ImportError` if the extra `emulator` is not installed.
         """
         from .emulator.local import LocalService
 
+        session_options.setdefault("rate_limit", None)
         for name in ("base_url", "client", "allow_http"):
             if name in session_options:
                 raise InvalidRequestError(f"{name} has no place in a local session.", parameter=name)
@@ -209,27 +217,11 @@ class ImageSearchSession:
 
         It lives as long as the session it came from, and is neither entered nor closed itself.
         """
-        unknown = options.keys() - ViewOptions.__annotations__.keys()
-        if unknown:
-            raise InvalidRequestError(
-                f"with_options takes no {', '.join(sorted(unknown))}; it takes "
-                f"{', '.join(sorted(ViewOptions.__annotations__))}. For the rest, make another session.",
-                parameter=min(unknown),
-            )
-        changes: dict[str, Any] = {}
-        if "timeout" in options:
-            changes["timeout"] = seconds("timeout", options["timeout"])
-        if "headers" in options:
-            changes["headers"] = extra_headers(options["headers"], self._auth_header)
-        if "params" in options:
-            changes["params"] = extra_params(options["params"])
-        if "keep_raw" in options:
-            changes["keep_raw"] = checks.flag("keep_raw", options["keep_raw"])
-        changed: dict[str, Any] = {name: value for name, value in options.items() if name in _DEFAULTS}
-        if changed:
-            changes["defaults"] = CommonParams(**changed).with_defaults(self._view.defaults)
-        sibling = copy.copy(self)
-        sibling._view = evolve(self._view, **changes)
+        sibling = object.__new__(type(self))  # copy.copy would pickle, which sessions refuse
+        sibling.__dict__.update(self.__dict__)
+        sibling._view = self._view.changed(options, self._auth_header)
+        if sibling._view.retry != self._view.retry:
+            sibling._send = self._engine.chain(sibling._view.retry)
         sibling._is_sibling = True
         return sibling
 
@@ -259,8 +251,7 @@ class ImageSearchSession:
         if self._is_sibling:
             raise SessionStateError("A sibling made by with_options() is closed with the session it came from.")
         self._lifecycle.close()
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + _CLOSING):
-            await self._resources.aclose()
+        await finish(self._resources.aclose, within=_CLOSING)
 
     # --- the three endpoints
 
@@ -302,7 +293,9 @@ class ImageSearchSession:
             raise checks.refuse("url", url, f"it must lie under {origin}/; other hosts are not this session's business")
         started = anyio.current_time()
         call = Call("fetch", Request("GET", url), started=started, deadline=started + self._view.timeout)
-        reply = await deadline(call, self._terminal.fetch)
+        reply = await self._engine.fetch(call)
+        if 300 <= reply.status < 400:
+            raise redirect_error(reply)
         if reply.status != 200:
             raise api_error(reply)
         return reply.body
@@ -311,7 +304,7 @@ class ImageSearchSession:
 
     def _search_params(self, query: str | SearchParams, options: Mapping[str, Any]) -> SearchParams:
         if isinstance(query, SearchParams):
-            return evolve(query, **options) if options else query
+            return _changed(query, SearchParams, options)
         return _made(SearchParams, query, **options)
 
     async def _ask(self, endpoint: str, params: CommonParams, kind: type[A], upload: Upload | None = None) -> A:
@@ -327,8 +320,16 @@ class ImageSearchSession:
             upload=upload,
         )
         started = anyio.current_time()
-        call = Call(endpoint, request, started=started, deadline=started + view.timeout)
-        try:
+        call = Call(
+            endpoint,
+            request,
+            started=started,
+            deadline=started + view.timeout,
+            priority=view.priority,
+            on_outage=view.on_outage,
+            coalesce=view.coalesce,
+        )
+        with self._engine.watch(call, question):
             reply = await self._send(call)
             return decipher(
                 reply,
@@ -338,9 +339,11 @@ class ImageSearchSession:
                 keep_raw=view.keep_raw,
                 json_ld=question.accept == JSON_LD,
             )
-        except BingImagesError as error:
-            error.attempts = tuple(call.attempts)
-            raise
+
+    @property
+    def stats(self) -> SessionStats:
+        """A snapshot of the session and all its siblings."""
+        return self._engine.stats()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} on {self._service.base}>"
@@ -351,21 +354,26 @@ class ImageSearchSession:
 
 def _made(kind: type[P], *args: Any, **options: Any) -> P:
     """The parameters `kind`; a name it does not have is an `InvalidRequestError`, not a `TypeError`."""
-    unknown = options.keys() - {a.alias for a in fields(kind)}
-    if unknown:
-        name = min(unknown)
-        raise InvalidRequestError(f"{kind.__name__} has no parameter {name!r}.", parameter=name)
+    _check_names(kind, options)
     return kind(*args, **options)
 
 
 def _changed(params: P | None, kind: type[P], options: Mapping[str, Any]) -> P:
     if params is None:
         return _made(kind, **options)
+    _check_names(kind, options)
     return evolve(params, **options) if options else params
 
 
-def _own_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(cookies=_no_cookies(), trust_env=False, timeout=None, follow_redirects=False)
+def _check_names(kind: type[CommonParams], options: Mapping[str, Any]) -> None:
+    unknown = options.keys() - {a.alias for a in fields(kind)}
+    if unknown:
+        name = min(unknown)
+        raise InvalidRequestError(f"{kind.__name__} has no parameter {name!r}.", parameter=name)
+
+
+def _own_client(pool: ConnectionPool) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=pool, cookies=_no_cookies(), trust_env=False, timeout=None)
 
 
 def _no_cookies() -> CookieJar:

@@ -1,7 +1,6 @@
 """What a session is made with: checked once, then frozen.
 
-`Connection` belongs to the session and all its siblings (who answers, with which key, over which
-client). `View` is what `with_options` can change from sibling to sibling.
+`View` is what `with_options` can change from sibling to sibling; the rest is the session's for good.
 """
 
 from __future__ import annotations
@@ -10,21 +9,24 @@ import math
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from . import _checks as checks
+from ._flow.chain import OnOutage, Priority
+from ._flow.retry import RetryPolicy
 from ._flow.terminal import KeySource
 from ._version import __version__
 from ._wire.auth import ApiKey
 from ._wire.request import header_pairs
 from .errors import InvalidRequestError
-from .params import CommonParams
+from .params import CommonParams, Location, SafeSearch
 
-__all__ = ["KeyLike", "View", "environment", "extra_headers", "extra_params", "key_source", "seconds"]
+__all__ = ["KeyLike", "View", "ViewOptions", "environment", "key_source"]
 
 KeyLike = str | ApiKey | Callable[[], str | Awaitable[str]]
 
@@ -45,6 +47,28 @@ _OURS = (
 )
 
 
+class ViewOptions(TypedDict, total=False):
+    """What `with_options` can change; `ImageSearchSession` explains it."""
+
+    market: str | None
+    country_code: str | None
+    accept_language: str | None
+    set_lang: str | None
+    safe_search: SafeSearch | str | None
+    user_agent: str | None
+    client_id: str | None
+    client_ip: str | None
+    location: Location | None
+    timeout: float | timedelta | None
+    retry: RetryPolicy
+    on_outage: OnOutage
+    priority: Priority
+    coalesce: bool
+    headers: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    keep_raw: bool
+
+
 @frozen(kw_only=True)
 class View:
     """What may differ between sibling sessions."""
@@ -52,9 +76,48 @@ class View:
     defaults: CommonParams
     timeout: float
     """Seconds; `inf` for none."""
+    retry: RetryPolicy
+    on_outage: OnOutage
+    priority: Priority
+    coalesce: bool
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     params: tuple[tuple[str, str], ...]
     keep_raw: bool
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], auth_header: str) -> View:
+        """The view that `options`, all of them, describe."""
+        return cls(**_checked(options, auth_header, CommonParams()))
+
+    def changed(self, options: Mapping[str, Any], auth_header: str) -> View:
+        """This view with some `options` changed."""
+        return evolve(self, **_checked(options, auth_header, self.defaults))
+
+
+def _checked(options: Mapping[str, Any], auth_header: str, defaults: CommonParams) -> dict[str, Any]:
+    """Options as a view holds them. Raises `InvalidRequestError` for one that cannot be."""
+    unknown = options.keys() - ViewOptions.__annotations__.keys()
+    if unknown:
+        raise InvalidRequestError(
+            f"with_options has no {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(sorted(ViewOptions.__annotations__))}. For the rest, make another session.",
+            parameter=min(unknown),
+        )
+    check: dict[str, Callable[[str, Any], Any]] = {
+        "timeout": seconds,
+        "retry": partial(checks.instance, kind=RetryPolicy),
+        "on_outage": partial(checks.one_of_texts, allowed=("fail", "wait")),
+        "priority": partial(checks.one_of_texts, allowed=("interactive", "bulk")),
+        "coalesce": checks.flag,
+        "headers": lambda _, headers: extra_headers(headers, auth_header),
+        "params": lambda _, params: extra_params(params),
+        "keep_raw": checks.flag,
+    }
+    checked = {name: check[name](name, value) for name, value in options.items() if name in check}
+    common = {name: value for name, value in options.items() if name not in check}
+    if common:
+        checked["defaults"] = CommonParams(**common).merged(defaults)
+    return checked
 
 
 def seconds(name: str, value: float | timedelta | None) -> float:

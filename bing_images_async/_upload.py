@@ -36,15 +36,29 @@ def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(LARGEST_UPLOAD + 1)
-    except OSError as fault:
-        raise InvalidRequestError(f"image={str(path)!r} cannot be read: {fault.strerror}.", parameter="image") from None
+    except (OSError, ValueError) as fault:  # ValueError: a NUL in the path
+        raise _unreadable(str(path), fault) from None
 
 
 def _read_open(file: Any) -> bytes:
-    content = file.read(LARGEST_UPLOAD + 1)
-    if not isinstance(content, bytes):
-        raise refuse("image", file, "it must be a file opened for reading bytes (mode 'rb')")
+    """From where the file stands to its end; raw files and pipes give less at a time than they are asked for."""
+    content = b""
+    while len(content) <= LARGEST_UPLOAD:
+        try:
+            part = file.read(LARGEST_UPLOAD + 1 - len(content))
+        except (OSError, ValueError) as fault:  # ValueError: it is closed
+            raise _unreadable(_name_of(file), fault) from None
+        if not isinstance(part, bytes):
+            raise refuse("image", file, "it must be a file opened for reading bytes (mode 'rb')")
+        if not part:
+            break
+        content += part
     return content
+
+
+def _unreadable(name: str, fault: Exception) -> InvalidRequestError:
+    reason = getattr(fault, "strerror", None) or fault
+    return InvalidRequestError(f"image={name!r} cannot be read: {reason}.", parameter="image")
 
 
 def _name_of(file: Any) -> str:
@@ -61,4 +75,5 @@ def _checked(filename: str, content: bytes) -> Upload:
             "Scale it down, or give its address as image_url.",
             parameter="image",
         )
-    return Upload(filename, content)
+    # Names of files may hold bytes that are no UTF-8; as lone surrogates they could not be sent.
+    return Upload(filename.encode("utf-8", "replace").decode(), content)

@@ -62,6 +62,8 @@ class BingImagesError(Exception):
 
     attempts: tuple[Attempt, ...] = ()
     """What was tried for this call, oldest first; empty if nothing was sent."""
+    reason: str | None = None
+    """Why it was not tried again: `not_retryable`, `attempts`, `deadline`, `retry_after` or `retry_budget`."""
 
 
 class InvalidRequestError(BingImagesError, ValueError):

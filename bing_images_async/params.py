@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import cache, partial
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import IO, Any, Final, Self, cast
 
 import attrs
@@ -84,15 +84,18 @@ _PIXELS = 65_535  # the documentation's unsigned short
 _INT32 = 2**31 - 1
 
 
-def _client_ip(name: str, value: Any) -> str | None:
+def _client_ip(name: str, value: Any) -> str:
     try:
-        return None if value is None else str(ip_address(value))
+        # A number or bytes would pass for an address; what stands behind a % is this machine's business.
+        if isinstance(value, str | IPv4Address | IPv6Address) and "%" not in str(value):
+            return str(ip_address(value))
     except ValueError:
-        raise checks.refuse(name, value, "it must be an IPv4 or IPv6 address, not masked") from None
+        pass
+    raise checks.refuse(name, value, "it must be an IPv4 or IPv6 address, not masked")
 
 
-def _location(name: str, value: Any) -> Location | None:
-    if value is None or isinstance(value, Location):
+def _location(name: str, value: Any) -> Location:
+    if isinstance(value, Location):
         return value
     raise checks.refuse(name, value, "it must be a Location")
 
@@ -169,10 +172,19 @@ class CommonParams:
         checks.not_both("set_lang", _given(self.set_lang), "accept_language", _given(self.accept_language))
 
     def with_defaults(self, defaults: CommonParams) -> Self:
+        """A copy in which what is `UNSET` is taken from `defaults`, ready to be sent.
+
+        Raises `InvalidRequestError` for a country code without languages (API reference: `cc`).
+        """
+        whole = self.merged(defaults)
+        if _given(whole.country_code) is not None and _given(whole.accept_language) is None:
+            raise checks.refuse("country_code", whole.country_code, "it needs accept_language beside it")
+        return whole
+
+    def merged(self, defaults: CommonParams) -> Self:
         """A copy in which what is `UNSET` is taken from `defaults`.
 
         Of two parameters that exclude each other, the one given here keeps the other's default out.
-        Raises `InvalidRequestError` for a country code without languages (API reference: `cc`).
         """
         missing = {name: getattr(defaults, name) for name in _COMMON if getattr(self, name) is UNSET}
         for one, other in (("market", "country_code"), ("set_lang", "accept_language")):
@@ -180,14 +192,15 @@ class CommonParams:
                 missing.pop(other, None)
             if _given(getattr(self, other)) is not None:
                 missing.pop(one, None)
-        whole = evolve(self, **missing) if missing else self
-        if _given(whole.country_code) is not None and _given(whole.accept_language) is None:
-            raise checks.refuse("country_code", whole.country_code, "it needs accept_language beside it")
-        return whole
+        return evolve(self, **missing) if missing else self
 
     def query_pairs(self) -> Pairs:
         """The query string, as pairs of names and unencoded values."""
         return [pair for name, wire in _fields(type(self), "query") for pair in _pair(wire, getattr(self, name))]
+
+    def name_of(self, wire: str) -> str:
+        """The Python name of the query parameter `wire`; that itself if it is none of these."""
+        return next((name for name, other in _fields(type(self), "query") if other == wire), wire)
 
     def header_pairs(self) -> Pairs:
         """The headers that this question adds to a request; never the key."""
@@ -248,8 +261,8 @@ class SearchParams(CommonParams):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if self.query is None:  # pyright: ignore[reportUnnecessaryComparison]  # callers without a type checker
-            raise checks.refuse("query", None, "it is required")
+        if not isinstance(self.query, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # None, UNSET
+            raise checks.refuse("query", self.query, "it is required")
         checks.not_both("width", self.width, "min_width", self.min_width)
         checks.not_both("width", self.width, "max_width", self.max_width)
         checks.not_both("height", self.height, "min_height", self.min_height)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterable, Mapping
+from io import BytesIO
 
 from attrs import frozen
 
@@ -16,6 +17,10 @@ from ..errors import ConnectionFailedError, MalformedResponseError, ResponseTooL
 __all__ = ["BodyLimits", "read_body"]
 
 _GZIP = 16 + zlib.MAX_WBITS
+_STEP = 64 * 2**10
+"""Bytes that are unpacked at a time: what a bomb can cost beyond the limit."""
+_MOST_MEMBERS = 1_000
+"""Compressors that work in blocks need a few hundred; a stream of empty members would only burn time."""
 
 
 @frozen
@@ -37,41 +42,83 @@ async def read_body(stream: AsyncIterable[bytes], headers: Mapping[str, str], li
     declared = headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limits.wire:
         raise _too_large("on the wire", limits.wire)
-    chunks: list[bytes] = []
+    sink = _sink(headers, limits)
     size = 0
     async for chunk in stream:
         size += len(chunk)
         if size > limits.wire:
             raise _too_large("on the wire", limits.wire)
-        chunks.append(chunk)
-    body = b"".join(chunks)
+        sink.feed(chunk)
+    return sink.whole()
+
+
+def _sink(headers: Mapping[str, str], limits: BodyLimits) -> _Plain | _Gunzip:
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding in {"", "identity"}:
-        return body
-    if encoding not in {"gzip", "x-gzip"}:
-        raise MalformedResponseError(
-            f"The body came with Content-Encoding {encoding[:60]!r}; only gzip was asked for. "
-            "A proxy or gateway on the way must be told to leave bodies alone."
-        )
-    return _gunzip(body, limits.decoded) if body else body
+        return _Plain()
+    if encoding in {"gzip", "x-gzip"}:
+        return _Gunzip(limits.decoded)
+    raise MalformedResponseError(
+        f"The body came with Content-Encoding {encoding[:60]!r}; only gzip was asked for. "
+        "A proxy or gateway on the way must be told to leave bodies alone."
+    )
 
 
-def _gunzip(body: bytes, limit: int) -> bytes:
-    """All members of a gzip stream (RFC 1952, section 2.2), unpacking no more than `limit` bytes."""
-    whole = b""
-    while body:
-        member = zlib.decompressobj(_GZIP)
+class _Plain:
+    """A body that is what it is. (A list of chunks would be many times larger than chunks of a few bytes.)"""
+
+    def __init__(self) -> None:
+        self._buffer = BytesIO()
+
+    def feed(self, chunk: bytes) -> None:
+        self._buffer.write(chunk)
+
+    def whole(self) -> bytes:
+        return self._buffer.getvalue()
+
+
+class _Gunzip:
+    """All members of a gzip stream (RFC 1952, section 2.2), unpacked as they come, `limit` bytes at most."""
+
+    def __init__(self, limit: int) -> None:
+        self._buffer = BytesIO()
+        self._limit = limit
+        self._member = zlib.decompressobj(_GZIP)
+        self._members = 1
+        self._is_empty = True
+
+    def feed(self, chunk: bytes) -> None:
+        self._is_empty = self._is_empty and not chunk
+        # In slices, because what a member leaves over is copied each time.
+        for start in range(0, len(chunk), _STEP):
+            rest = chunk[start : start + _STEP]
+            while rest:
+                if self._member.eof:
+                    self._next_member()
+                self._unpack(rest)
+                rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+
+    def whole(self) -> bytes:
+        """What was unpacked; empty if nothing at all came."""
+        while not self._member.eof and not self._is_empty:
+            if not self._unpack(b""):
+                raise ConnectionFailedError("The gzip body ended before its end: the connection or a proxy cut it off.")
+        return self._buffer.getvalue()
+
+    def _unpack(self, data: bytes) -> int:
         try:
-            part = member.decompress(body, limit - len(whole) + 1)
+            part = self._member.decompress(data, _STEP)
         except zlib.error as fault:
             raise MalformedResponseError(f"The body is not the gzip it claims to be ({fault}).") from None
-        whole = whole + part if whole else part
-        if len(whole) > limit:
-            raise _too_large("decoded", limit)
-        if not member.eof:
-            raise ConnectionFailedError("The gzip body ended before its end: the connection or a proxy cut it off.")
-        body = member.unused_data
-    return whole
+        if self._buffer.tell() + len(part) > self._limit:
+            raise _too_large("decoded", self._limit)
+        return self._buffer.write(part)
+
+    def _next_member(self) -> None:
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise MalformedResponseError(f"The gzip body has more than {_MOST_MEMBERS:,} members.")
+        self._member = zlib.decompressobj(_GZIP)
 
 
 def _too_large(where: str, limit: int) -> ResponseTooLargeError:

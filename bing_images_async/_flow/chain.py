@@ -8,6 +8,7 @@ reply came; telling a good reply from a bad one is the business of whoever calle
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -16,16 +17,36 @@ from typing import Literal, Protocol
 import anyio
 from attrs import define, field
 
+from .._wire.auth import ApiKey
 from .._wire.exchange import Reply, Request
-from ..errors import DeadlineExceededError
+from ..errors import ApiError, DeadlineExceededError
 from ..models import Attempt
 
-__all__ = ["Call", "Clock", "Middleware", "Priority", "Send", "compose"]
+__all__ = ["Call", "Clock", "Middleware", "OnOutage", "Priority", "Send", "TurnedBackError", "Wire", "compose"]
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
 
 Priority = Literal["interactive", "bulk"]
+OnOutage = Literal["fail", "wait"]
+
+_numbers = itertools.count()
+
+
+class TurnedBackError(Exception):
+    """Inside the chain: this attempt is called back before it is sent.
+
+    Links between the gate that catches it and whoever raised it give back what they hold, and draw
+    no conclusions: nothing was sent.
+    """
+
+
+@define(eq=False)
+class Wire:
+    """What is between this session and the service at this moment."""
+
+    requests: int = 0
+    """Attempts that have been sent and have not ended."""
 
 
 @define(eq=False)
@@ -41,14 +62,37 @@ class Call:
     deadline: float = math.inf
     """When it must have ended, on the same clock."""
     priority: Priority = "interactive"
+    on_outage: OnOutage = "fail"
+    coalesce: bool = False
+    """Share the answer of an equal request that is under way."""
+    attempt_timeout: float = field(default=math.inf, init=False)
+    """Seconds that one attempt may take once it is sent."""
+    number: int = field(factory=_numbers.__next__, init=False)
+    """The place of the call among all calls: waiting lines go by it, retries keep it."""
+    sent: float | None = field(default=None, init=False)
+    """When the attempt under way went to the wire; `None` before."""
+    is_probe: bool = field(default=False, init=False)
+    """The attempt under way was let through a closed gate, to see whether the service is back."""
+    key: ApiKey | None = field(default=None, init=False)
+    """The key that the attempt under way was sent with."""
+    reason: str | None = field(default=None, init=False)
+    """Why the call was given up while it could have been retried, if it was."""
     attempts: list[Attempt] = field(factory=list[Attempt])
     """The attempts that have ended, oldest first."""
     waited: dict[str, float] = field(factory=dict[str, float])
     """Seconds that the attempt under way has waited, by what for."""
     waiting_for: str = "the service"
     """What the call is waiting for at this moment, in words."""
-    scope: anyio.CancelScope | None = field(default=None, repr=False)
+    scope: anyio.CancelScope | None = field(default=None, init=False, repr=False)
     """The scope that ends the call at its deadline."""
+    judged: tuple[Reply, ApiError | None] | None = field(default=None, init=False, repr=False)
+    """The last reply and what it means, so that each is judged once."""
+
+    def extend(self, seconds: float) -> None:
+        """Move the deadline by `seconds` that are not the call's own."""
+        self.deadline += seconds
+        if self.scope is not None:
+            self.scope.deadline = self.deadline
 
     @contextmanager
     def waiting(self, what: str, *, clock_stops: bool = False) -> Generator[None]:
@@ -64,11 +108,11 @@ class Call:
             yield
         finally:
             spent = anyio.current_time() - began
-            self.waiting_for = before
+            if self.scope is None or not self.scope.cancel_called:  # else the deadline wants to know
+                self.waiting_for = before
             self.waited[what] = self.waited.get(what, 0.0) + spent
-            if clock_stops and self.scope is not None:
-                self.deadline += spent
-                self.scope.deadline = self.deadline
+            if clock_stops:
+                self.extend(spent)
 
     def afford(self, seconds: float, what: str) -> None:
         """Raise `DeadlineExceededError` now if waiting `seconds` for `what` could only end too late."""

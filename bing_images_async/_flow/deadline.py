@@ -1,7 +1,8 @@
-"""The outermost link: one monotonic deadline over everything a call does.
+"""One monotonic deadline over everything a call does: queueing, pacing, attempts, bodies and back-off.
 
-Queueing, pacing, attempts, bodies and back-off all count. A scope around the whole is what holds
-against a peer that sends a byte now and then, which timeouts per read do not.
+A scope around the whole is what holds against a peer that sends a byte now and then, which timeouts
+per read do not. For calls that wait for outages to end (`on_outage="wait"`) the clock stands still
+while a gate or a pause holds them: gates say so themselves, pauses through `pause()`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,38 @@ from .._wire.exchange import Reply
 from ..errors import DeadlineExceededError
 from .chain import Call, Send
 
-__all__ = ["deadline"]
+__all__ = ["Deadline"]
 
 
-async def deadline(call: Call, send: Send, /) -> Reply:
-    """End the call at `call.deadline` with `DeadlineExceededError`."""
-    if call.deadline == math.inf:
-        return await send(call)
-    with anyio.CancelScope(deadline=call.deadline) as call.scope:
-        return await send(call)
-    raise DeadlineExceededError(
-        f"The call did not end within {call.deadline - call.started:.3g} s: it was waiting for {call.waiting_for}. "
-        "Give it a longer timeout, or more room (rate_limit, max_concurrency).",
-        waited_for=call.waiting_for,
-    )
+class Deadline:
+    """Ends each call at its `deadline`."""
+
+    def __init__(self) -> None:
+        self._waiting: set[Call] = set()
+        self._paused_until = -math.inf
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Raises `DeadlineExceededError` when the time is up."""
+        if call.deadline == math.inf:
+            return await send(call)
+        waits = call.on_outage == "wait"
+        if waits:
+            call.deadline += max(0.0, self._paused_until - call.started)
+            self._waiting.add(call)
+        try:
+            with anyio.CancelScope(deadline=call.deadline) as call.scope:
+                return await send(call)
+        finally:
+            if waits:
+                self._waiting.discard(call)
+        raise DeadlineExceededError(
+            f"The call did not end in time ({call.deadline - call.started:.3g} s): it was waiting for "
+            f"{call.waiting_for}. Give it a longer timeout, or more room (rate_limit, max_concurrency).",
+            waited_for=call.waiting_for,
+        )
+
+    def pause(self, seconds: float) -> None:
+        """For `seconds` more nothing is sent, and that is no time of the calls that wait for outages."""
+        self._paused_until = max(self._paused_until, anyio.current_time()) + seconds
+        for call in self._waiting:
+            call.extend(seconds)

@@ -7,12 +7,14 @@ or its cause, not the traceback of whatever passes through.
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 import anyio
 import httpx
+from attrs import evolve
 
 from .._wire.auth import ApiKey, Auth
 from .._wire.exchange import Reply, Request
@@ -21,10 +23,12 @@ from ..errors import (
     BingImagesError,
     ConnectionFailedError,
     InvalidRequestError,
+    MalformedResponseError,
     SessionStateError,
+    UnexpectedRedirectError,
 )
 from .body import BodyLimits, read_body
-from .chain import Call
+from .chain import Call, Wire
 
 __all__ = ["KeySource", "Terminal"]
 
@@ -33,6 +37,8 @@ KeySource = Callable[[], Awaitable[ApiKey | None]]
 _LONG_ENOUGH = 12
 """Keys of fewer characters are not looked for in replies: they could be part of any word."""
 
+_FILE_LIMITS = BodyLimits(wire=16 * 2**20, decoded=16 * 2**20)
+
 _TRANSPORT = frozenset({"anyio", "asyncio", "h11", "httpcore", "httpx", "trio"})
 """Packages whose stack frames hold requests, and so the key, in their local variables."""
 
@@ -40,8 +46,9 @@ _TRANSPORT = frozenset({"anyio", "asyncio", "h11", "httpcore", "httpx", "trio"})
 class Terminal:
     """Sends a call's request and reads the reply.
 
-    Raises `AttemptTimeoutError`, `ConnectionFailedError`, `ResponseTooLargeError` and
-    `MalformedResponseError` (a body in an encoding that cannot be read).
+    Raises `AttemptTimeoutError`, `ConnectionFailedError`, `ResponseTooLargeError`,
+    `UnexpectedRedirectError` (to what is no address) and `MalformedResponseError` (a body in an
+    encoding that cannot be read).
     """
 
     def __init__(
@@ -49,55 +56,76 @@ class Terminal:
         client: httpx.AsyncClient,
         key: KeySource,
         auth: Auth,
-        *,
-        attempt_timeout: float | None,
+        wire: Wire,
         limits: BodyLimits,
     ) -> None:
         self._client = client
         self._key = key
         self._auth = auth
-        self._attempt_timeout = attempt_timeout
+        self._wire = wire
         self._limits = limits
 
     async def __call__(self, call: Call) -> Reply:
         """One attempt."""
-        return await self._send(call.request, with_key=True)
+        with call.waiting("key"):
+            call.key = await self._key()
+        return await self._send(call, self._limits)
 
     async def fetch(self, call: Call) -> Reply:
-        """One attempt without the key, for files that are no part of the API."""
-        return await self._send(call.request, with_key=False)
+        """One attempt without the key, for files that are no part of the API: they may be large uncompressed."""
+        call.key = None
+        return await self._send(call, evolve(self._limits, wire=self._limits.decoded))
 
-    async def _send(self, request: Request, *, with_key: bool) -> Reply:
-        # The frames below this one hold the request with the key; they have ended when the error is raised.
-        outcome = await self._outcome(request, with_key=with_key)
+    async def _send(self, call: Call, limits: BodyLimits) -> Reply:
+        if self._client.is_closed:
+            raise SessionStateError("The httpx.AsyncClient of this session is closed.")
+        self._wire.requests += 1
+        call.sent = anyio.current_time()
+        try:
+            # The frames below this one hold the request with the key; they have ended when the error is raised.
+            outcome = await self._outcome(call, limits)
+        finally:
+            self._wire.requests -= 1
         if isinstance(outcome, Reply):
             return outcome
         raise outcome
 
-    async def _outcome(self, request: Request, *, with_key: bool) -> Reply | BingImagesError:
-        if self._client.is_closed:
-            return SessionStateError("The httpx.AsyncClient of this session is closed.")
-        key = await self._key() if with_key else None
+    async def _outcome(self, call: Call, limits: BodyLimits) -> Reply | BingImagesError:
+        time_limit = call.attempt_timeout
         try:
-            with anyio.move_on_after(self._attempt_timeout):
-                return _scrubbed(await self._exchange(request, key), key)
+            with anyio.move_on_after(time_limit if time_limit < math.inf else None):
+                return _scrubbed(await self._exchange(call.request, call.key, limits), call.key)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
-            return _translated(fault, key)
+            return _translated(fault, call.key)
         except BingImagesError as error:
+            error.__context__ = None
             return error.with_traceback(None)
         except BaseException as fault:  # noqa: BLE001  # raised again, without what it must not show
             fault.__context__ = None
             raise fault.with_traceback(_without_transport(fault.__traceback__)) from fault.__cause__
-        return AttemptTimeoutError(
-            f"The service did not answer within {self._attempt_timeout:g} s (RetryPolicy.attempt_timeout)."
-        )
+        return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
-    async def _exchange(self, request: Request, key: ApiKey | None) -> Reply:
-        response = await self._client.send(self._build(request, key), stream=True, auth=None, follow_redirects=False)
+    async def _exchange(self, request: Request, key: ApiKey | None, limits: BodyLimits) -> Reply:
+        outgoing = self._build(request, key)
+        try:
+            response = await self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
+        except (httpx.InvalidURL, httpx.RemoteProtocolError) as fault:
+            # httpx reads the address of a redirect even if it is not to follow it, and trips over a bad one.
+            if isinstance(fault, httpx.InvalidURL) or "location header" in str(fault):
+                raise UnexpectedRedirectError(
+                    "The service redirected to what is no address. Redirects are not followed; check base_url."
+                ) from None
+            raise
         try:
             headers = dict(response.headers)
             assert isinstance(response.stream, httpx.AsyncByteStream)
-            return Reply(response.status_code, headers, await read_body(response.stream, headers, self._limits))
+            try:
+                body = await read_body(response.stream, headers, limits)
+            except MalformedResponseError:
+                if response.status_code < 400:
+                    raise
+                body = b""  # what cannot be read must not hide the status
+            return Reply(response.status_code, headers, body)
         finally:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
                 await response.aclose()

@@ -1,9 +1,10 @@
 """The one cattrs converter: parsed JSON to models and back.
 
 Reading is strict: nothing is coerced (except an int where a float is asked for) and unknown keys
-are ignored. Each model class gets a *fast* hook, generated once, which reads an object whose every
-field is as documented. At the first thing that is not, it gives the object to `_salvage`, which
-goes field by field, keeps all that is good and writes down what is not.
+are ignored. Each model class gets a *fast* reader, generated once, which reads an object whose every
+field is as documented. At the first thing that is not, it gives up, and the whole body goes to
+`_salvage`, which goes field by field, keeps all that is good and writes down what is not. Each way is
+gone once at most, so that a fault deep inside a hostile body costs no more than one at its top.
 
 A hook cannot return faults beside its value, so an object with faults travels as an exception:
 `Flawed(value, problems)`. Whoever holds the object catches it, takes the value, and puts its own
@@ -25,11 +26,15 @@ import cattrs
 from ..models import Answer, Problem
 from ..models.error import ErrorResponse
 
-__all__ = ["Flawed", "converter", "structure", "unstructure", "wire_names"]
+__all__ = ["Flawed", "converter", "described", "structure", "unstructure", "wire_names"]
 
 T = TypeVar("T", bound="Answer | ErrorResponse")
 
 Hook = Callable[[Any, Any], Any]
+
+_SHOWN = 60  # characters of a bad value in a reason
+_MOST_PROBLEMS = 1_000
+"""A body of 16 MiB can hold millions of faults; a list of them all would be a hundred times its size."""
 
 
 class Flawed(Exception):  # noqa: N818  # no error, but a value on its way up
@@ -93,15 +98,18 @@ def wire_names(cls: type) -> dict[str, str]:
 
 
 def _fault(expected: str, found: Any) -> Flawed:
-    shown = repr(found)
-    shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
-    return Flawed(None, [Problem(path="", reason=f"expected {expected}, found {_KINDS[type(found)]} {shown}")])
+    return Flawed(None, [Problem(path="", reason=f"expected {expected}, found {described(found)}")])
 
 
-_KINDS: Mapping[type, str] = {
-    dict: "an object", list: "a list", str: "the text", int: "the number", float: "the number", bool: "the value",
-    NoneType: "the value",
-}  # fmt: skip
+def described(found: Any) -> str:
+    """A parsed value in a few words. What a list or object holds is left out: it may be deep or long."""
+    if isinstance(found, dict):
+        return "an object"
+    if isinstance(found, list):
+        return "a list"
+    kind = "text" if isinstance(found, str) else "value" if found is None or isinstance(found, bool) else "number"
+    shown = repr(found[:_SHOWN] if isinstance(found, str) else found)
+    return f"the {kind} {shown}" if len(shown) <= _SHOWN else f"the {kind} {shown[:_SHOWN]}…"
 
 
 def _exactly(kind: type, expected: str) -> Hook:
@@ -162,7 +170,7 @@ def _read_list(value: Any, kind: Any, hook: Hook, *, one_or_many: bool) -> tuple
         except Flawed as flawed:
             if flawed.value is not None:
                 items.append(flawed.value)
-            problems += _under(f"[{index}]", flawed.problems)
+            problems += _under(f"[{index}]", flawed.problems[: _MOST_PROBLEMS - len(problems)])
     if problems:
         raise Flawed(tuple(items), problems)
     return tuple(items)
@@ -178,7 +186,7 @@ def _salvage(body: Any, cls: type) -> Any:
         value = body.get(f.wire) if f.wire is not None else None
         if value is None:
             continue
-        hook = converter.get_structure_hook(f.type)
+        hook = converter.get_structure_hook(f.type) if _is_scalar(f.type) else _salvage
         try:
             if f.is_list:
                 values[f.name] = _read_list(value, f.type, hook, one_or_many=f.one_or_many)
@@ -223,31 +231,35 @@ def _statements(f: _Field) -> list[str]:
         return [
             *lines,
             "if v is None: v = ()",
-            "elif v.__class__ is not list: raise mismatch",
+            "elif v.__class__ is not list: raise Mismatch",
             f"else: v = tuple([read_{kind.__name__}(item, None) for item in v])",
             f"new.{name} = v",
         ]
     if kind in {str, int, bool}:
         return [
             *lines,
-            f"if v.__class__ is not {kind.__name__} and v is not None: raise mismatch",
+            f"if v.__class__ is not {kind.__name__} and v is not None: raise Mismatch",
             f"new.{name} = v",
         ]
     return [*lines, f"new.{name} = None if v is None else read_{kind.__name__}(v, None)"]
 
 
-_namespace: dict[str, Any] = {"mismatch": Flawed(None, []), "Flawed": Flawed}
-"""What the generated functions see; `read_X` is the hook of the class X, so that classes may refer to each other."""
+class _Mismatch(Exception):  # noqa: N818  # no error, but the end of the fast way
+    """Something is not as documented; `_salvage` will say what."""
+
+
+_namespace: dict[str, Any] = {"Mismatch": _Mismatch}
+"""What the generated functions see; `read_X` is the reader of the class X, so that classes may refer to each other."""
 
 
 def _generate(cls: type) -> Hook:
-    """The fast hook of `cls`, and those of the classes it is made of."""
+    """The fast reader of `cls`, and those of the classes it is made of."""
     name = cls.__name__
     if f"read_{name}" in _namespace:
         return _namespace[f"read_{name}"]  # type: ignore[no-any-return]
     _namespace[f"read_{name}"] = None  # so that a class may contain itself
     body: list[str] = []
-    local: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "blank": object.__new__, "salvage": _salvage}
+    local: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "blank": object.__new__}
     for f in _fields(cls):
         body += _statements(f)
         if f.wire is None:
@@ -260,15 +272,12 @@ def _generate(cls: type) -> Hook:
         (
             f"def make({', '.join(local)}):",
             f"  def read_{name}(body, _):",
-            "    try:",
-            "      if body.__class__ is not dict: raise mismatch",
-            "      get = body.get",
-            "      new = blank(thawed)",
-            *(f"      {line}" for line in body),
-            "      new.__class__ = cls",
-            "      return new",
-            "    except Flawed:",
-            "      return salvage(body, cls)",
+            "    if body.__class__ is not dict: raise Mismatch",
+            "    get = body.get",
+            "    new = blank(thawed)",
+            *(f"    {line}" for line in body),
+            "    new.__class__ = cls",
+            "    return new",
             f"  return read_{name}",
         )
     )
@@ -276,6 +285,20 @@ def _generate(cls: type) -> Hook:
     exec(compile(source, f"<reader of {name}>", "exec"), _namespace, scope)  # noqa: S102  # our own field names
     _namespace[f"read_{name}"] = scope["make"](**local)
     return _namespace[f"read_{name}"]  # type: ignore[no-any-return]
+
+
+def _hook(cls: type) -> Hook:
+    """What the converter calls for `cls`: the fast way, and the thorough one if that fails."""
+    read = _generate(cls)
+
+    def hook(body: Any, _: Any) -> Any:
+        try:
+            return read(body, None)
+        except (_Mismatch, Flawed):
+            pass
+        return _salvage(body, cls)
+
+    return hook
 
 
 # --- the converter ------------------------------------------------------------------------------
@@ -289,7 +312,7 @@ def _make_converter() -> cattrs.Converter:
     made.register_structure_hook(float, _float)
     made.register_structure_hook(datetime, _datetime)
     made.register_structure_hook_func(lambda kind: kind is Mapping, _exactly(dict, "an object"))
-    made.register_structure_hook_factory(attrs.has, _generate)
+    made.register_structure_hook_factory(attrs.has, _hook)
     made.register_unstructure_hook_func(attrs.has, _unstructure_model)
     made.register_unstructure_hook(datetime, datetime.isoformat)
     return made
@@ -306,14 +329,20 @@ converter = _make_converter()
 def structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
     """Read parsed JSON into the model `cls`, with the problems found on the way.
 
-    Raises `Flawed` if nothing could be read because `body` is no object.
+    Raises `Flawed` if nothing could be read, because `body` is no object or nested too deep.
     """
     try:
         return converter.structure(body, cls), ()
+    except RecursionError:
+        raise Flawed(None, [Problem(path="", reason="it is nested too deep")]) from None
     except Flawed as flawed:
         if flawed.value is None:
             raise
-        return flawed.value, tuple(flawed.problems)
+        model, problems = flawed.value, tuple(flawed.problems)
+    if len(problems) >= _MOST_PROBLEMS:
+        more = Problem(path="", reason=f"more than these {_MOST_PROBLEMS:,} places could not be decoded")
+        problems = (*problems[:_MOST_PROBLEMS], more)
+    return model, problems
 
 
 def unstructure(model: Any) -> Any:

@@ -89,7 +89,7 @@ def _build(reply: Reply, said: _Said, choose: Callable[[int, Error], type[errors
     words = next((w for w in (error.message, error.more_details, error.parameter) if w), "")
     if kind is errors.SuspectedAbuseError:
         words = "The service sent nothing, its way of turning away clients it suspects of abuse."
-    name = ".".join(part for part in (error.code, error.sub_code) if part)
+    name = _cut(".".join(part for part in (error.code, error.sub_code) if part))
     parts = [f"HTTP {reply.status}" + (f" {name}" if name and name != str(reply.status) else "")]
     parts[0] += ":" if words else "."
     parts.append(_cut(words) if words else "")

@@ -6,12 +6,12 @@ from typing import Any, TypeVar, cast
 
 from ..errors import MalformedResponseError, UnexpectedRedirectError
 from ..models import Answer, Attempt, ImageInsights, Problem, ResponseMeta
-from .convert import Flawed, structure, wire_names
+from .convert import Flawed, described, structure, wire_names
 from .exchange import Reply
 from .faults import api_error, embedded_error
 from .parse import NotJsonError, parse
 
-__all__ = ["decipher"]
+__all__ = ["decipher", "redirect_error"]
 
 A = TypeVar("A", bound=Answer)
 
@@ -38,18 +38,18 @@ def decipher(
     """
     meta = _meta(reply, attempts, elapsed)
     if 300 <= reply.status < 400:
-        raise _redirect(reply)
+        raise redirect_error(reply)
     if reply.status >= 400 or (reply.status == 200 and not reply.body.strip()):
         raise api_error(reply)
     if not 200 <= reply.status < 300:
         raise _malformed(reply, f"HTTP {reply.status} is not a final answer")
     parsed, note = _parsed(reply)
-    if json_ld:
+    if json_ld and parsed.get("_type") != "ErrorResponse":
         return kind(meta=meta, raw=parsed)
     _check_shape(reply, parsed, kind)
     try:
         answer, problems = structure(parsed, kind)
-    except Flawed as flawed:  # the shape was checked, so this is the endpoint's own list
+    except Flawed as flawed:  # the shape was checked, so this is nesting beyond the recursion limit
         raise _malformed(reply, flawed.problems[0].reason, flawed.problems[0].path) from None
     if note is not None:
         problems = (Problem(path="", reason=note), *problems)
@@ -85,7 +85,7 @@ def _parsed(reply: Reply) -> tuple[dict[str, Any], str | None]:
         what = "an HTML page" if reply.body.lstrip()[:1] == b"<" else f"no JSON ({fault})"
         raise _malformed(reply, f"the body is {what}") from None
     if not isinstance(parsed, dict):
-        raise _malformed(reply, f"the body is no object but {type(parsed).__name__}")
+        raise _malformed(reply, f"expected an object, found {described(parsed)}")
     return cast("dict[str, Any]", parsed), note
 
 
@@ -96,7 +96,7 @@ def _check_shape(reply: Reply, parsed: dict[str, Any], kind: type[Answer]) -> No
     if essential is not None:
         found = parsed.get(essential)
         if found is not None and not isinstance(found, list):
-            raise _malformed(reply, f"expected a list, found {type(found).__name__}", essential)
+            raise _malformed(reply, f"expected a list, found {described(found)}", essential)
     if parsed.get("_type") == _TYPES[name] or parsed.get(essential or "") is not None:
         return
     error = embedded_error(reply, parsed)
@@ -104,7 +104,7 @@ def _check_shape(reply: Reply, parsed: dict[str, Any], kind: type[Answer]) -> No
         raise error
     if kind is ImageInsights and parsed.keys() & _INSIGHTS:
         return
-    raise _malformed(reply, f"this is no {name}: its _type is {str(parsed.get('_type'))[:60]!r}")
+    raise _malformed(reply, f"this is no {name}: its _type is {described(parsed.get('_type'))}")
 
 
 _INSIGHTS = set(wire_names(ImageInsights).values()) - set(wire_names(Answer).values())
@@ -123,7 +123,8 @@ def _malformed(reply: Reply, reason: str, path: str = "") -> MalformedResponseEr
     )
 
 
-def _redirect(reply: Reply) -> UnexpectedRedirectError:
+def redirect_error(reply: Reply) -> UnexpectedRedirectError:
+    """The error for a reply whose status is 3xx."""
     location = reply.headers.get("location")
     return UnexpectedRedirectError(
         f"The service answered HTTP {reply.status} to {location!r}. Redirects are not followed, so that the key "

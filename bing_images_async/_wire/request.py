@@ -22,7 +22,8 @@ LONGEST_URL = 2_048
 
 _OPERATION = re.compile(r"/images/(search|details|trending)$", re.ASCII)
 _COGNITIVE = (".cognitive.microsoft.com", ".cognitiveservices.azure.com")
-_MICROSOFT = (".microsoft.com", ".azure.com")
+_MICROSOFT = (".microsoft.com", ".cognitiveservices.azure.com")
+_PLAIN = re.compile(r"[!-\[\]-~]+", re.ASCII)  # printable, without blanks and backslashes
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
@@ -48,20 +49,21 @@ class Service:
         text = text.strip()
         if "://" not in text:
             text = f"https://{text}"
+        if "@" in text or "?" in text:
+            # The message must not show what may be a password or a key.
+            raise InvalidRequestError(
+                "base_url holds a user, a password or a query: give the key as api_key, parameters as params.",
+                parameter="base_url",
+            )
         try:
             url = urlsplit(text)
             host, _ = url.hostname, url.port  # the port is checked by being read
         except ValueError as fault:
             raise checks.refuse("base_url", base_url, f"it cannot be read as a URL ({fault})") from None
-        if url.scheme not in {"http", "https"} or not host or not text.isascii() or re.search(r"[\s\\]", text):
+        if url.scheme not in {"http", "https"} or not host or not _PLAIN.fullmatch(text):
             raise checks.refuse("base_url", base_url, "it must be an http(s) URL in ASCII, with a host")
-        if url.username is not None or url.password is not None:
-            # The message must not show what stands before the @.
-            raise InvalidRequestError(
-                "base_url holds a user or password: give the key as api_key.", parameter="base_url"
-            )
-        if url.query or url.fragment:
-            raise checks.refuse("base_url", base_url, "it must have no query and no fragment (use params=)")
+        if url.fragment:
+            raise checks.refuse("base_url", base_url, "it must have no fragment")
         path = _OPERATION.sub("", url.path.rstrip("/"))
         if not path and not _OPERATION.search(url.path.rstrip("/")):
             path = "/bing/v7.0" if f".{host}".endswith(_COGNITIVE) else "/v7.0"
@@ -120,10 +122,10 @@ def build(
     url = f"{service.base}/images/{endpoint}"
     url = f"{url}?{query}" if query else url
     if len(url) > LONGEST_URL:
-        longest = max(pairs, key=lambda pair: len(pair[1]))[0] if pairs else "base_url"
+        longest = params.name_of(max(pairs, key=lambda pair: len(quote(pair[1])))[0]) if pairs else "base_url"
         raise InvalidRequestError(
             f"The URL would have {len(url):,} characters; the service takes {LONGEST_URL:,}. The longest parameter is "
-            f"{longest}: shorten it" + (", or upload the image (image=)." if longest == "imgUrl" else "."),
+            f"{longest}: shorten it" + (", or upload the image (image=)." if longest == "image_url" else "."),
             parameter=longest,
         )
     headers = (*extra_headers, *params.header_pairs())
@@ -137,11 +139,14 @@ def _last_wins(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...
 
 def header_pairs(name: str, headers: Any, *, reserved: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
     """Headers that a user wants sent with every call, checked."""
-    pairs = tuple(dict(headers or {}).items())
-    for key, value in pairs:
+    pairs: list[tuple[str, str]] = []
+    for key, value in dict(headers or {}).items():
         if not isinstance(key, str) or not _HEADER_NAME.fullmatch(key):
             raise checks.refuse(name, key, "a header name is an HTTP token (RFC 9110, section 5.6.2)")
         if key.lower() in reserved:
             raise checks.refuse(name, key, f"the session sets {', '.join(reserved)} itself")
-        checks.header_value(f"{name}[{key!r}]", value)
-    return pairs
+        checked = checks.header_value(f"{name}[{key!r}]", value)
+        if checked is None:
+            raise checks.refuse(f"{name}[{key!r}]", None, "a header needs a value")
+        pairs.append((key, checked))
+    return tuple(pairs)

@@ -117,16 +117,17 @@ def _kind(shades: Sequence[tuple[int, tuple[int, int, int]]], area: int, *, is_m
 def perceptual_hash(image: Image.Image) -> int:
     """64 bits that stay nearly the same when a picture is scaled, re-encoded, or put on another ground.
 
-    The plain ground is cut away, the rest is scaled to 16 x 16 greys, and each bit tells whether one of the
-    64 lowest frequencies of its cosine transform lies above their median.
+    The plain ground is cut away, the rest is scaled to 16 x 16 greys, and each bit tells whether one of the 64 lowest
+    frequencies of its cosine transform is clearly positive. Symmetric drawings have many that are nearly nothing:
+    those are 0, or chance would decide.
     """
     gray = ImageOps.pad(_subject(image), (64, 64), color=255).resize((16, 16), Image.Resampling.BOX)
     grid = gray.tobytes()
     rows = [_low_frequencies(grid[at : at + 16]) for at in range(0, 256, 16)]
     columns = [_low_frequencies(column) for column in zip(*rows, strict=True)]
     spectrum = [value for column in columns for value in column]
-    median = sorted(spectrum[1:])[31]
-    return sum(1 << bit for bit, value in enumerate(spectrum) if value > median)
+    least = max(1.0, 0.05 * max(map(abs, spectrum[1:])))
+    return sum(1 << bit for bit, value in enumerate(spectrum) if bit and value > least)
 
 
 _COSINES = [[math.cos(math.pi * k * (2 * n + 1) / 32) for n in range(16)] for k in range(8)]

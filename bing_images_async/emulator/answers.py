@@ -91,8 +91,8 @@ def image(style: Style, picture: Picture, query: str, token: str) -> Json:
     }
     if picture.creative_commons and gaps & 0b11:
         body["creativeCommons"] = picture.creative_commons
-    if picture.attribution and gaps & 0b11100:
-        body["hostPageDomainFriendlyName"] = picture.attribution
+    if gaps & 0b11100:
+        body["hostPageDomainFriendlyName"] = site_name(picture)
     if not style.plain:
         body |= _undocumented(style, picture, gaps)
     if gaps & 0b11111 << 5:
@@ -102,7 +102,7 @@ def image(style: Style, picture: Picture, query: str, token: str) -> Json:
 
 def insights_metadata(style: Style, picture: Picture, gaps: int) -> Json:
     """The counts on an image; each agrees with what details would list."""
-    body: Json = {"pagesIncludingCount": len(pages_of(style.links, picture)), "availableSizesCount": 1}
+    body: Json = {"pagesIncludingCount": 1 + len(subjects_of(picture)), "availableSizesCount": 1}
     if style.invented:
         body["shoppingSourcesCount"] = offers_of(style.seed, picture)
         body["recipeSourcesCount"] = recipes_of(style.seed, picture)
@@ -129,8 +129,12 @@ def _undocumented(style: Style, picture: Picture, gaps: int) -> Json:
 
 def pages_of(links: Links, picture: Picture) -> tuple[str, ...]:
     """The pages of this service that show a picture: its own, and the galleries of its category and tags."""
-    subjects = dict.fromkeys((picture.category, *picture.tags[:4]))
-    return (links.page(picture), *(links.collection(subject, picture) for subject in subjects if subject))
+    return (links.page(picture), *(links.collection(subject, picture) for subject in subjects_of(picture)))
+
+
+def subjects_of(picture: Picture) -> tuple[str, ...]:
+    """What there are galleries of: the category and the first tags."""
+    return tuple(subject for subject in dict.fromkeys((picture.category, *picture.tags[:4])) if subject)
 
 
 def offers_of(seed: int, picture: Picture) -> int:
@@ -141,6 +145,12 @@ def offers_of(seed: int, picture: Picture) -> int:
 def recipes_of(seed: int, picture: Picture) -> int:
     """How many invented recipes go with a picture."""
     return draw(seed, picture.image_id, "recipes") % 4
+
+
+def site_name(picture: Picture) -> str:
+    """Where a picture is from, for people: the domain of its source."""
+    domain = picture.source_url.partition("://")[2].partition("/")[0].removeprefix("www.")
+    return domain or "Local pictures"
 
 
 def display_url(url: str) -> str:

@@ -1,6 +1,7 @@
 """`/images/details`: which picture is meant, and what is known about it."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from io import BytesIO
 
 import attrs
@@ -26,7 +27,8 @@ MAX_IMAGE = 1_048_576
 SAME = 6
 """Two pictures whose perceptual hashes differ in no more bits than this are taken for the same one."""
 
-_MULTIPART_OVERHEAD = 16_384
+_MAX_BODY = MAX_IMAGE + 16_384
+_MAX_DRAINED = 16 * MAX_IMAGE
 
 
 @attrs.frozen
@@ -57,9 +59,7 @@ def write_insights(service: Service, style: Style, question: DetailsQuestion, up
     return msgspec.json.encode(envelope(style, "ImageInsights", fields))
 
 
-def find_subject(
-    catalogue: Catalogue, style: Style, question: DetailsQuestion, upload: bytes | None
-) -> Subject:
+def find_subject(catalogue: Catalogue, style: Style, question: DetailsQuestion, upload: bytes | None) -> Subject:
     """Raises RefusedError (400) if token, URL, id or body lead to no picture."""
     if upload is not None:
         return _seen(catalogue, upload, question.region)
@@ -67,28 +67,20 @@ def find_subject(
         token = read_token(question.token)
         if token is not None and token.image_id is None and token.phash is not None:
             return _looked_up(catalogue, token.phash)
-        return _known(
-            catalogue, token.image_id if token else None, "insightsToken", question.token, question.region
-        )
+        return _known(catalogue, token.image_id if token else None, "insightsToken", question.token, question.region)
     if question.image_url is not None:
         image_id = style.links.image_id_of(question.image_url)
         subject = _known(catalogue, image_id, "imgUrl", question.image_url, question.region)
         if subject.picture is not None and subject.picture.content_size > MAX_IMAGE:
-            raise RefusedError(
-                400, invalid("imgUrl", question.image_url, "The picture may have at most 1 MB.")
-            )
+            raise RefusedError(400, invalid("imgUrl", question.image_url, "The picture may have at most 1 MB."))
         return subject
     return _known(catalogue, question.image_id, "id", question.image_id or "", question.region)
 
 
-def _known(
-    catalogue: Catalogue, image_id: str | None, parameter: str, value: str, region: Region | None
-) -> Subject:
+def _known(catalogue: Catalogue, image_id: str | None, parameter: str, value: str, region: Region | None) -> Subject:
     picture = catalogue.get(image_id.upper()) if image_id is not None else None
     if picture is None:
-        raise RefusedError(
-            400, invalid(parameter, value, "It names no picture of this service, which fetches none.")
-        )
+        raise RefusedError(400, invalid(parameter, value, "It names no picture of this service, which fetches none."))
     if region is None:
         return Subject(picture, picture.phash)
     return Subject(picture, catalogue.fingerprint(crop(catalogue.content(picture), region)))
@@ -101,9 +93,7 @@ def _seen(catalogue: Catalogue, upload: bytes, region: Region | None) -> Subject
             return subject
         return Subject(subject.picture, catalogue.fingerprint(crop(upload, region)))
     except (ValueError, OSError, Pillow.DecompressionBombError) as error:
-        raise RefusedError(
-            400, invalid("image", "", "The body holds no picture that can be read.")
-        ) from error
+        raise RefusedError(400, invalid("image", "", "The body holds no picture that can be read.")) from error
 
 
 def _looked_up(catalogue: Catalogue, phash: int) -> Subject:
@@ -127,11 +117,12 @@ def crop(data: bytes, region: Region) -> bytes:
 async def read_upload(request: Request) -> bytes:
     """The first file of a multipart body, whatever its part is called. Raises RefusedError (400)."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise RefusedError(
-            400, missing("image", "Send the picture as multipart/form-data, in a part named image.")
-        )
+        raise RefusedError(400, missing("image", "Send the picture as multipart/form-data, in a part named image."))
+    body = await _read_bounded(request)
     try:
-        form = await MultiPartParser(request.headers, _bounded(request)).parse()
+        # Closed by hand: trio does not leave an unfinished generator to the garbage collector.
+        async with aclosing(_only(body)) as stream:
+            form = await MultiPartParser(request.headers, stream).parse()
     except (MultiPartException, KeyError) as error:  # KeyError: no boundary in the Content-Type
         raise RefusedError(400, invalid("image", "", "The multipart body cannot be read.")) from error
     try:
@@ -147,14 +138,26 @@ async def read_upload(request: Request) -> bytes:
     raise RefusedError(400, missing("image", "The body has no part that is a file."))
 
 
-async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
-    """The body, given up as soon as it is clear that it is too large."""
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_IMAGE + _MULTIPART_OVERHEAD:
-            raise _too_large()
-        yield chunk
+async def _read_bounded(request: Request) -> bytes:
+    """The body, of which no more than may be is kept.
+
+    The rest is read and dropped, within reason: a client that is still sending would not see the answer.
+    """
+    body, size = bytearray(), 0
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size <= _MAX_BODY:
+                body += chunk
+            elif size > _MAX_DRAINED:
+                break
+    if size > _MAX_BODY:
+        raise _too_large()
+    return bytes(body)
+
+
+async def _only(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
 
 
 def _too_large() -> RefusedError:

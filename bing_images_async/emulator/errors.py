@@ -54,16 +54,12 @@ class GatewayError(Exception):
 
 def missing(parameter: str, details: str | None = None) -> Fault:
     """A parameter or header that has to be there is not."""
-    return Fault(
-        "InvalidRequest", "ParameterMissing", "Required parameter is missing.", details, parameter, ""
-    )
+    return Fault("InvalidRequest", "ParameterMissing", "Required parameter is missing.", details, parameter, "")
 
 
 def invalid(parameter: str, value: str, details: str) -> Fault:
     """A parameter is there and wrong; `details` says what it may be."""
-    return Fault(
-        "InvalidRequest", "ParameterInvalidValue", "Parameter has invalid value.", details, parameter, value
-    )
+    return Fault("InvalidRequest", "ParameterInvalidValue", "Parameter has invalid value.", details, parameter, value)
 
 
 def service_body(*faults: Fault) -> bytes:

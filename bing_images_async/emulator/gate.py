@@ -48,7 +48,7 @@ def base_of(request: Request) -> str:
     """Scheme, host and mount point the request came to: where all URLs of its answer lie."""
     scope = request.scope
     host = request.headers.get("host", "local.bing-images")
-    return f"{scope['scheme']}://{host}{scope.get('app_root_path', '')}"
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
 
 
 def credentials(headers: Headers, key_header: str | None = None) -> list[str]:

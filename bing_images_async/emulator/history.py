@@ -51,9 +51,7 @@ def normalized(query: str) -> str:
 @attrs.frozen
 class MemoryHistory:
     blocking = False
-    _days: dict[tuple[str, date], Counter[str]] = attrs.field(
-        factory=dict[tuple[str, date], Counter[str]], init=False
-    )
+    _days: dict[tuple[str, date], Counter[str]] = attrs.field(factory=dict[tuple[str, date], Counter[str]], init=False)
 
     def record(self, market: str, query: str, day: date) -> None:
         if (market, day) not in self._days:
@@ -96,8 +94,7 @@ class FileHistory:
     def popular(self, market: str, day: date) -> Counter[str]:
         with closing(self._open()) as database:
             rows: list[tuple[str, int]] = database.execute(
-                "SELECT query, sum(times) FROM searches "
-                "WHERE market = ? AND day > ? AND day <= ? GROUP BY query",
+                "SELECT query, sum(times) FROM searches WHERE market = ? AND day > ? AND day <= ? GROUP BY query",
                 (market, (day - WINDOW).isoformat(), day.isoformat()),
             ).fetchall()
         return Counter(dict(rows))

@@ -229,9 +229,10 @@ class SqliteCatalogue:
             return _Ranking(tuple(int(number) for (number,) in rows), None, matched_all=True)
         unwanted = {number for term in query.excluded for number in self._score(term, language)}
         groups = [_united(self._score(term, language) for term in group) for group in query.groups]
-        together = set.intersection(*(set(scores) for scores in groups)) - unwanted if groups else set()
+        anywhere = {number for scores in groups for number in scores} - unwanted
+        together = {number for number in anywhere if all(number in scores for scores in groups)}
         matched_all = bool(together) or len(groups) < 2
-        wanted = together if matched_all else set().union(*groups) - unwanted
+        wanted = together if matched_all else anywhere
         titles = self._titled(query, language)
         last = self._last
 
@@ -327,7 +328,8 @@ class SqliteCatalogue:
         for at in range(0, len(missing), 500):
             some = missing[at : at + 500]
             marks = ",".join("?" * len(some))
-            for number, record in self._rows(f"SELECT id, record FROM pictures WHERE id IN ({marks})", some):
+            rows = self._rows(f"SELECT id, record FROM pictures WHERE id IN ({marks})", some)  # noqa: S608
+            for number, record in rows:
                 self._pictures[number] = from_json(record, self._epoch)
         return [self._pictures[number] for number in numbers]
 

@@ -1,6 +1,7 @@
 """Every URL in an answer. All lie under the address that the request came to, and all of them resolve."""
 
-from urllib.parse import quote, quote_plus, urlencode
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
 
 import attrs
 
@@ -32,7 +33,7 @@ class Links:
 
     def query_thumbnail(self, text: str) -> str:
         """A picture that a query would find, for queries shown as tiles."""
-        return f"{self.base}/th?q={quote_plus(text)}&pid=Api&mkt={self.market}&adlt=moderate&t=1"
+        return f"{self.base}/th?q={_quoted(text)}&pid=Api&mkt={self.market}&adlt=moderate&t=1"
 
     def content(self, picture: Picture, folder: str = "content") -> str:
         """The original. `folder` "cdn" is a second address of it."""
@@ -51,18 +52,18 @@ class Links:
 
     def web_search(self, text: str, form: str = "OIIARP") -> str:
         """The page a browser would show for a search."""
-        return f"{self.base}/web/images/search?{urlencode({'q': text, 'FORM': form, **self._market()})}"
+        return f"{self.base}/web/images/search?q={_quoted(text)}&FORM={form}&{self._reader}"
 
     def web_image(self, text: str, picture: Picture) -> str:
         """The page a browser would show for one picture of a search."""
         return (
-            f"{self.base}/web/images/search?view=detailv2&FORM=OIIRPO&q={quote_plus(text)}&id={picture.image_id}"
-            f"&simid={similarity_id(picture.image_id, text)}&{urlencode(self._market())}"
+            f"{self.base}/web/images/search?view=detailv2&FORM=OIIRPO&q={_quoted(text)}&id={picture.image_id}"
+            f"&simid={similarity_id(picture.image_id, text)}&{self._reader}"
         )
 
     def api_search(self, text: str) -> str:
         """`searchLink`: a path of its own (`/api/v7`), not the public one, as in real answers."""
-        return f"{self.base}/api/v7/images/search?q={quote_plus(text)}"
+        return f"{self.base}/api/v7/images/search?q={_quoted(text)}"
 
     def image_id_of(self, url: str) -> str | None:
         """The picture that a content or thumbnail URL of this very service shows, None for any other URL."""
@@ -76,6 +77,14 @@ class Links:
             return lengthen(query[len("id=OIP.") :].partition("&")[0])
         return None
 
-    def _market(self) -> dict[str, str]:
-        language = {} if self.ui_language == "en" else {"setlang": self.ui_language}
-        return {"mkt": self.market, **language}
+    @property
+    def _reader(self) -> str:
+        """For whom a page is meant. Neither part has anything to encode: markets are listed, languages checked."""
+        language = "" if self.ui_language == "en" else f"&setlang={self.ui_language}"
+        return f"mkt={self.market}{language}"
+
+
+@lru_cache(1024)
+def _quoted(text: str) -> str:
+    """Quoting costs more than all else in an image, and every image of a page has the same query in it."""
+    return quote_plus(text)

@@ -48,9 +48,9 @@ def best_fit(tag: str) -> str:
     listed = _BY_LOWER_CASE.get(tag.lower())
     if listed is not None:
         return listed
-    language, country = language_of(tag), tag.rpartition("-")[2].upper()
+    language, country = language_of(tag), tag.partition("-")[2].rpartition("-")[2].upper()
     same_language = (market for market in MARKETS if language_of(market) == language)
-    same_country = (market for market in MARKETS if market.endswith(f"-{country}"))
+    same_country = (market for market in MARKETS if country and market.endswith(f"-{country}"))
     return next(same_language, None) or next(same_country, None) or MARKETS[0]
 
 

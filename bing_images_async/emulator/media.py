@@ -16,7 +16,8 @@ from .thumbnail import MAX_SIDE
 from .tokens import lengthen
 
 _CROPS = {"4": 4, "7": 7}
-_FOREVER = {"Cache-Control": "public, max-age=86400"}
+_FOREVER = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
+_WORTH_KEEPING = 65_536  # bytes; larger ones would fill the memory
 
 
 async def thumbnail(service: Service, request: Request) -> Response:
@@ -43,7 +44,8 @@ async def thumbnail(service: Service, request: Request) -> Response:
     data = service.thumbnails.get(key)
     if data is None:
         data = await service.run(draw)
-        service.thumbnails.put(key, data)
+        if len(data) <= _WORTH_KEEPING:
+            service.thumbnails.put(key, data)
     media_type = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
     return Response(data, headers=_FOREVER, media_type=media_type)
 

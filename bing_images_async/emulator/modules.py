@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from . import invented
-from .answers import Json, Style, image, pages_of, query_object, query_tile
+from .answers import Json, Style, image, pages_of, query_object, query_tile, site_name, subjects_of
 from .catalogue import Catalogue
 from .picture import Filters, Picture
 from .query import MODULES, DetailsQuestion
@@ -14,6 +14,7 @@ from .tokens import search_token
 
 _SIMILAR = 40
 _RELATED = 16
+_KINDS = {"Clipart": "drawing", "Line": "line drawing", "Photo": "photo", "AnimatedGif": "animation"}
 
 
 @attrs.frozen
@@ -67,12 +68,9 @@ def _caption(insight: Insight) -> Json | None:
     picture = insight.picture
     if picture is None:
         return None
-    kind = {"Line": "line drawing", "AnimatedGif": "animation"}.get(
-        picture.image_type, picture.image_type.lower()
-    )
-    credit = f" by {picture.attribution}" if picture.attribution else ""
+    kind = _KINDS.get(picture.image_type, "picture")
     return {
-        "caption": f"{insight.style.name(picture)}: a {kind}{credit}.",
+        "caption": f"{insight.style.name(picture)}: a {kind}. {picture.attribution}".rstrip(),
         "dataSourceUrl": insight.style.links.page(picture),
         "relatedSearches": [],
     }
@@ -85,10 +83,8 @@ def _collections(insight: Insight) -> Json | None:
         return None
     friendly = Filters(family_friendly_only=insight.question.family_friendly_only)
     galleries: list[Json] = []
-    for subject in dict.fromkeys((picture.category, *picture.tags[:4])):
-        hits = insight.catalogue.search(
-            subject, language="en", filters=friendly, offset=0, limit=1, now=style.today
-        )
+    for subject in subjects_of(picture):
+        hits = insight.catalogue.search(subject, language="en", filters=friendly, offset=0, limit=1, now=style.today)
         if hits.pictures:
             galleries.append(
                 {
@@ -96,7 +92,7 @@ def _collections(insight: Insight) -> Json | None:
                     "url": style.links.collection(subject),
                     "description": "",
                     "thumbnailUrl": style.links.thumbnail(hits.pictures[0]),
-                    "source": picture.attribution,
+                    "source": site_name(picture),
                     "imagesCount": hits.total,
                 }
             )
@@ -108,9 +104,7 @@ def _pages_including(insight: Insight) -> Json | None:
     if insight.picture is None:
         return None
     entry = insight.image(insight.picture, "pages")
-    return _values(
-        [{**entry, "hostPageUrl": page} for page in pages_of(insight.style.links, insight.picture)]
-    )
+    return _values([{**entry, "hostPageUrl": page} for page in pages_of(insight.style.links, insight.picture)])
 
 
 def _related_searches(insight: Insight) -> Json | None:

@@ -114,8 +114,9 @@ class Lexicon:
         return _display(", ".join(parts), "en") if parts else "Symbol"
 
     def _part_name(self, char: str) -> str:
-        known = self._names(char).get("en")
-        return known or unicodedata.name(char, f"symbol U+{ord(char):04X}").replace("FITZPATRICK ", "").lower()
+        if known := self._names(char).get("en"):
+            return known
+        return unicodedata.name(char, "").lower() or f"symbol U+{ord(char):04X}"
 
 
 def _bare(text: str) -> str:

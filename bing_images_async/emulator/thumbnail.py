@@ -71,24 +71,32 @@ def make(
 
 def _plan(original: tuple[int, int], width: int | None, height: int | None, *, crop: bool, padding: bool) -> _Plan:
     full_width, full_height = original
-    kept_width, kept_height = original
     if width is not None and height is not None:
-        asked_width, asked_height = width, height
+        asked = (width, height)
         if crop:
-            kept_width = min(full_width, max(1, round(full_height * width / height)))
-            kept_height = min(full_height, max(1, round(full_width * height / width)))
+            return _cropped(original, asked, padding=padding)
     elif height is not None:
-        asked_width, asked_height = max(1, round(height * full_width / full_height)), height
+        asked = (max(1, round(height * full_width / full_height)), height)
     else:
-        asked_width = width if width is not None else min(DEFAULT_WIDTH, full_width)
-        asked_height = max(1, round(asked_width * full_height / full_width))
-    scale = min(1.0, asked_width / kept_width, asked_height / kept_height)
+        width = width if width is not None else min(DEFAULT_WIDTH, full_width)
+        asked = (width, max(1, round(width * full_height / full_width)))
+    scale = min(1.0, asked[0] / full_width, asked[1] / full_height)
     scaled = (max(1, round(full_width * scale)), max(1, round(full_height * scale)))
+    return _Plan(scaled, scaled, asked if padding else scaled)
+
+
+def _cropped(original: tuple[int, int], asked: tuple[int, int], *, padding: bool) -> _Plan:
+    """Cut to the asked ratio: out of the picture scaled to cover what is asked, or out of the original itself."""
+    (full_width, full_height), (width, height) = original, asked
+    scale = max(width / full_width, height / full_height)
+    if scale <= 1:
+        scaled = (max(width, round(full_width * scale)), max(height, round(full_height * scale)))
+        return _Plan(scaled, asked, asked)
     window = (
-        min(scaled[0], max(1, round(kept_width * scale))),
-        min(scaled[1], max(1, round(kept_height * scale))),
+        min(full_width, max(1, round(full_height * width / height))),
+        min(full_height, max(1, round(full_width * height / width))),
     )
-    return _Plan(scaled, window, (asked_width, asked_height) if padding else window)
+    return _Plan(original, window, asked if padding else window)
 
 
 def _corner(image: Image.Image, window: tuple[int, int], *, smart: bool) -> tuple[int, int]:

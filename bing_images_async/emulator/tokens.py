@@ -7,6 +7,7 @@ ever and in every process that serves the same catalogue.
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from functools import lru_cache
 
 import attrs
 
@@ -15,6 +16,7 @@ from .chance import digits, draw
 _SHORT = re.compile(r"[A-Za-z0-9_-]{27}")
 
 
+@lru_cache(8192)
 def shorten(image_id: str) -> str:
     """40 hexadecimal digits as 27 characters that are safe in a URL."""
     return urlsafe_b64encode(bytes.fromhex(image_id)).rstrip(b"=").decode()

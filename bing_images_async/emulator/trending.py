@@ -16,7 +16,7 @@ from .picture import Filters, Picture
 from .query import read_family_friendly_only
 from .service import Body, Service
 
-_TILES = 10
+_CATEGORIES, _TILES = 8, 10
 _CANDIDATES = 3 * _TILES  # several searches may lead to one picture, which is shown once
 _LATEST = "Popular searches"
 
@@ -29,9 +29,7 @@ async def trending(service: Service, visit: Visit) -> Body:
     market = {known.lower(): known for known in TRENDING_MARKETS}.get(asked.lower())
     if market is None:
         # The API puts this text into the wrong field; its clients have to cope.
-        fault = Fault(
-            "ServerError", "ResourceError", "", None, "Trending data is not present for your request", ""
-        )
+        fault = Fault("ServerError", "ResourceError", "", None, "Trending data is not present for your request", "")
         raise RefusedError(500, fault)
     day = service.now().date()
     popular = await service.recall(service.history.popular, market, day)
@@ -42,9 +40,11 @@ def write_trending(service: Service, style: Style, popular: Counter[str], friend
     """Ranks topics and searches and writes the answer. Blocks if the catalogue does."""
     catalogue = service.catalogue
     topics = catalogue.topics(style.language) or catalogue.topics("en")
+    times = {query: popular[normalized(query)] for queries in topics.values() for query in queries}
+    heat = {title: sum(times[query] for query in queries) for title, queries in topics.items()}
+    hottest = _ranked(style, heat, heat)[:_CATEGORIES]
     shelves = {_LATEST: _new_searches(topics, popular)} | {
-        f"Popular {title.lower()} searches": _ranked(style, queries, popular)
-        for title, queries in topics.items()
+        f"Popular {title.lower()} searches": _ranked(style, topics[title], times) for title in hottest
     }
     categories: list[Json] = []
     for title, queries in shelves.items():
@@ -57,20 +57,14 @@ def write_trending(service: Service, style: Style, popular: Counter[str], friend
 def _new_searches(topics: Mapping[str, tuple[str, ...]], popular: Counter[str]) -> list[str]:
     """The searches made most often, of those that are no topic anyway."""
     known = {normalized(query) for queries in topics.values() for query in queries}
-    return sorted(
-        (query for query in popular if query not in known), key=lambda query: (-popular[query], query)
-    )[:_CANDIDATES]
+    new = [query for query in popular if query not in known]
+    return sorted(new, key=lambda query: (-popular[query], query))[:_CANDIDATES]
 
 
-def _ranked(style: Style, queries: Iterable[str], popular: Counter[str]) -> list[str]:
-    """Topics by how often they were searched for; a seed decides where nobody did yet, anew each day."""
-    return sorted(
-        queries,
-        key=lambda query: (
-            -popular[normalized(query)],
-            draw(style.seed, style.links.market, style.today, query),
-        ),
-    )
+def _ranked(style: Style, names: Iterable[str], times: Mapping[str, int]) -> list[str]:
+    """By how often they were searched for; a seed decides where nobody did yet, anew each day."""
+    market, today = style.links.market, style.today
+    return sorted(names, key=lambda name: (-times[name], draw(style.seed, market, today, name)))
 
 
 def _tiles(catalogue: Catalogue, style: Style, queries: Iterable[str], friendly_only: bool) -> list[Json]:
@@ -80,9 +74,7 @@ def _tiles(catalogue: Catalogue, style: Style, queries: Iterable[str], friendly_
     for query in queries:
         if len(tiles) == _TILES:
             break
-        hits = catalogue.search(
-            query, language=style.language, filters=filters, offset=0, limit=1, now=style.today
-        )
+        hits = catalogue.search(query, language=style.language, filters=filters, offset=0, limit=1, now=style.today)
         if hits.pictures and hits.pictures[0].image_id not in shown:
             shown.add(hits.pictures[0].image_id)
             tiles.append(_tile(style, query, hits.pictures[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .answer import Answer
 from .common import AggregateOffer, AggregateRating, CreativeWork, Image, Person, Query, one_or_many, wire
@@ -176,5 +176,5 @@ class ImageInsights(Answer):
     """The image itself, thin (seen on the wire, not documented)."""
     image_based_related_searches: RelatedSearchesModule | None = None
     """Seen on the wire, not documented."""
-    detected_objects: Mapping[str, Any] | None = None
+    detected_objects: Mapping[str, Any] | None = field(default=None, hash=False)
     """Seen on the wire; its shape is not known, so it stays as parsed."""

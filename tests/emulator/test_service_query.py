@@ -34,9 +34,7 @@ def refused_search(market: str = "en-US", **values: str) -> list[tuple[str, str 
 
 def test_names_and_enum_values_are_read_in_any_case() -> None:
     """And come out in the API's spelling."""
-    question = read_search(
-        reader(Q="cat", ASPECT="sQuare", imagetype="animatedgif", SAFESEARCH="off"), "en-US"
-    )
+    question = read_search(reader(Q="cat", ASPECT="sQuare", imagetype="animatedgif", SAFESEARCH="off"), "en-US")
     assert question.filters.aspect == "Square"
     assert question.filters.image_type == "AnimatedGif"
     assert question.filters.family_friendly_only is False

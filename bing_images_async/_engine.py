@@ -1,0 +1,191 @@
+"""What a session and its siblings share: the client, and every link of the chain that keeps a state.
+
+The chain, outermost first (docs/design.md says why in this order):
+
+    deadline, coalesce, retry
+        then per attempt: users' middleware, latch, breaker, permits, rate limit, guards, terminal
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import anyio
+import httpx
+from attrs import field, frozen
+
+from ._flow.body import BodyLimits
+from ._flow.breaker import Breaker
+from ._flow.chain import Call, Middleware, Send, Wire, compose
+from ._flow.coalesce import Coalesce
+from ._flow.deadline import Deadline
+from ._flow.latch import Latch
+from ._flow.permits import Permits
+from ._flow.pool import ConnectionPool
+from ._flow.rate_limit import RateLimit, RateLimiter
+from ._flow.retry import Retry, RetryBudget, RetryPolicy
+from ._flow.terminal import KeySource, Terminal
+from ._wire.auth import Auth
+from ._wire.exchange import Reply
+from .errors import BingImagesError
+from .events import CallFinished, CallStarted, Hub
+from .params import CommonParams
+
+__all__ = ["Engine", "SessionStats"]
+
+
+@frozen(kw_only=True)
+class SessionStats:
+    """A session and its siblings at one moment; counts are since it was made."""
+
+    calls: int
+    """Calls that passed their checks."""
+    succeeded: int
+    failed: int
+    """Calls that ended in an error."""
+    cancelled: int
+    attempts: int
+    """Requests that were sent."""
+    retries: int
+    throttled: int
+    """Answers that said there were too many requests."""
+    waiting: int
+    """Calls that wait: for the service to come back, for a permit, or for their slot."""
+    in_flight: int
+    """Requests that are on the wire."""
+    permits: int
+    """Attempts that may be under way at once; falls when the service is congested."""
+    permits_in_use: int
+    rate: float | None
+    """Requests per second at this moment; `None` if unpaced."""
+    breaker: str
+    """`closed`, `open` or `half-open`."""
+    latched: str | None
+    """The error that calls get without being sent, by its name."""
+    retry_tokens: int
+    """What is left of the retry budget (of 500)."""
+    idle_connections: int | None
+    """`None` with a client of the user's own."""
+    open_connections: int | None
+
+
+@frozen
+class Counts:
+    """Mutable counters behind `SessionStats`."""
+
+    values: dict[str, int] = field(
+        factory=lambda: dict.fromkeys(("calls", "succeeded", "failed", "cancelled", "attempts", "retries"), 0)
+    )
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Count."""
+        self.values[name] += number
+
+
+class Engine:
+    """Made once per session; `chain()` makes a `Send` for each of its siblings."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        pool: ConnectionPool | None,
+        key: KeySource,
+        auth: Auth,
+        *,
+        rate_limit: RateLimit | None,
+        max_concurrency: int,
+        longest_pause: float,
+        middleware: Sequence[Middleware],
+        hub: Hub,
+        draw: random.Random,
+    ) -> None:
+        self.hub = hub
+        self.counts = Counts()
+        self._pool = pool
+        self._wire = Wire()
+        self._draw = draw.random
+        self._budget = RetryBudget()
+        self._middleware = tuple(middleware)
+        self._deadline = Deadline()
+        self._coalesce = Coalesce()
+        self._permits = Permits(max_concurrency, self._wire, hub)
+        self._limiter = RateLimiter(
+            rate_limit, random=self._draw, hub=hub, longest_pause=longest_pause, on_pause=self._deadline.pause
+        )
+        self._breaker = Breaker(self._wire, random=self._draw, hub=hub, on_open=self._turn_back)
+        self._latch = Latch(key, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
+        self.terminal = Terminal(client, key, auth, self._wire, BodyLimits())
+
+    def chain(self, policy: RetryPolicy) -> Send:
+        """The whole chain, with `policy` for its retries."""
+        retry = Retry(policy, self._budget, random=self._draw, hub=self.hub)
+        latch, breaker = self._latch, self._breaker
+        paced = (latch, breaker, self._permits, self._limiter, latch.guard, breaker.guard)
+        return compose((self._deadline, self._coalesce, retry, *self._middleware, *paced), self.terminal)
+
+    async def fetch(self, call: Call) -> Reply:
+        """A file of the service's own, within the call's deadline; no part of the API's quota."""
+        return await self._deadline(call, self.terminal.fetch)
+
+    @contextmanager
+    def watch(self, call: Call, question: CommonParams) -> Generator[None]:
+        """Count `call`, tell observers of it, and write on its error what was tried."""
+        counts, hub = self.counts, self.hub
+        counts.add("calls")
+        if hub:
+            query = getattr(question, "query", None)
+            hub.tell(
+                CallStarted(
+                    at=call.started, call=call.number, endpoint=call.endpoint, priority=call.priority, query=query
+                )
+            )
+        ended = "cancelled"
+        failure: str | None = "Cancelled"
+        try:
+            yield
+            ended, failure = "succeeded", None
+        except BingImagesError as error:
+            ended, failure = "failed", type(error).__name__
+            error.attempts = tuple(call.attempts)
+            error.reason = call.reason
+            raise
+        finally:
+            counts.add(ended)
+            counts.add("attempts", len(call.attempts))
+            counts.add("retries", max(0, len(call.attempts) - 1))
+            if hub:
+                hub.tell(
+                    CallFinished(
+                        at=anyio.current_time(),
+                        call=call.number,
+                        endpoint=call.endpoint,
+                        elapsed=anyio.current_time() - call.started,
+                        attempts=len(call.attempts),
+                        error=failure,
+                    )
+                )
+
+    def stats(self) -> SessionStats:
+        """A snapshot."""
+        pool = self._pool
+        return SessionStats(
+            **self.counts.values,
+            throttled=self._limiter.throttled,
+            waiting=sum(link.waiting for link in (self._latch, self._breaker, self._permits, self._limiter)),
+            in_flight=self._wire.requests,
+            permits=self._permits.limit,
+            permits_in_use=self._permits.in_use,
+            rate=self._limiter.rate,
+            breaker=self._breaker.state,
+            latched=self._latch.error,
+            retry_tokens=self._budget.tokens,
+            idle_connections=None if pool is None else pool.idle_connections,
+            open_connections=None if pool is None else pool.open_connections,
+        )
+
+    def _turn_back(self) -> None:
+        """A gate was shut: nobody who is not on the wire yet may stay on the way there."""
+        self._permits.dismiss()
+        self._limiter.dismiss()

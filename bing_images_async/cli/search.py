@@ -1,0 +1,110 @@
+"""`bing-images search`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import click
+
+from .._wire.convert import unstructure
+from ..params import SearchParams
+from .card import card_of
+from .exit_codes import Exit
+from .formats import IMAGE_COLUMNS, image_row
+from .options import Command, Option, given, params_options
+from .output import Findings, Output, output_options
+from .progress import Bar
+from .service import OPENMOJI, Service, open_session, service_options
+from .sheet import Sheet
+from .streams import notice, read_stdin
+from .table import images_table
+from .walk import Found, walk
+
+__all__ = ["search"]
+
+_LONGEST_QUERY = 10_000  # bytes; the service takes 2,048 characters of URL
+
+
+@click.command(cls=Command, short_help="Find images.")
+@click.argument("query", nargs=-1, required=True)
+@output_options
+@click.option(
+    "--limit",
+    cls=Option,
+    section="Pages",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Get so many different images, from as many pages as it takes.",
+)
+@params_options(SearchParams)
+@service_options
+def search(query: tuple[str, ...], limit: int | None, **options: Any) -> Exit:
+    """Find images. The words of QUERY are searched for together; - reads them from stdin.
+
+    \b
+    Examples:
+      bing-images search cat
+      bing-images search paper boat --size large --license share
+      bing-images search Katze --market de-DE --html cats.html
+      bing-images search sunset --limit 200 --jsonl | jq -r .contentUrl
+      bing-images search beach --folder ~/Pictures
+
+    A table for people; --json, --jsonl and --csv for programs; --html to look at. Exit codes: 0 found,
+    1 nothing found, 2 wrong question, 3 key or quota, 4 network or service.
+    """
+    params = SearchParams(_read_query(query), **given(SearchParams, options))
+    service = Service(folder=options["folder"], timeout=options["timeout"])
+    return anyio.run(_search, params, limit, service, Output.of(options))
+
+
+async def _search(params: SearchParams, limit: int | None, service: Service, output: Output) -> Exit:
+    async with open_session(service) as session:
+        with Bar("Searching") as bar:
+            found = await walk(session, params, limit, bar.report)
+        context = found.first.query_context
+        if context is not None and context.altered_query:
+            notice(f"Showing results for {context.altered_query!r}.")
+        return await output.put(_findings(found, params, service), session)
+
+
+def _findings(found: Found, params: SearchParams, service: Service) -> Findings:
+    cards = [card_of(image) for image in found.images]
+    subtitle = f"{len(cards)} images from {service.name}"
+    return Findings(
+        found=bool(cards),
+        raw=found.raw,
+        items=[unstructure(image) for image in found.images],
+        columns=IMAGE_COLUMNS,
+        rows=[image_row(image) for image in found.images],
+        tables=[images_table(cards)],
+        sheet=Sheet(
+            title=params.query,
+            subtitle=subtitle,
+            sections=[("", cards)],
+            credits=OPENMOJI if service.is_catalogue else "",
+        ),
+        hint=_hint(found, len(cards)),
+    )
+
+
+def _hint(found: Found, shown: int) -> str:
+    total = found.first.total_estimated_matches
+    parts = [f"{shown} images" if total is None else f"{shown} of about {max(total, shown):,} images."]
+    if found.next_offset is not None and (total is None or found.next_offset < total):
+        parts.append(f"More: --offset {found.next_offset}, or --limit {shown * 3}.")
+    return " ".join([*parts, "To look at them: --html sheet.html"])
+
+
+def _read_query(words: tuple[str, ...]) -> str:
+    if words != ("-",):
+        return " ".join(words)
+    data = read_stdin("QUERY", _LONGEST_QUERY + 1)
+    try:
+        lines = data.decode().split("\n")
+    except UnicodeDecodeError:
+        raise click.UsageError("the query on stdin is not UTF-8.") from None
+    filled = [line.strip() for line in lines if line.strip()]
+    if len(data) > _LONGEST_QUERY or len(filled) > 1:
+        raise click.UsageError("stdin holds more than one line; a search takes one query.")
+    return "".join(filled)

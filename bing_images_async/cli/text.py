@@ -1,0 +1,50 @@
+"""What may reach a terminal. Names, addresses and error texts come from a service, so anything may be in them.
+
+An escape sequence in a name could recolour the screen or write to the clipboard, and a bidirectional
+override could make one address look like another (Unicode Technical Report 36). They are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+__all__ = ["escaped", "escaped_in_json", "http_url", "visible"]
+
+# C0 and C1 controls, line separators, bidirectional marks and overrides, invisible marks, lone surrogates.
+# Zero-width joiners stay: emoji and several scripts need them.
+_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+_HIDDEN = re.compile(f"[{_UNSAFE}]")
+_HIDDEN_IN_JSON = re.compile(f"[{_UNSAFE.removeprefix(chr(0) + '-' + chr(0x1F))}]")
+_NOT_IN_A_URL = re.compile(rf"[\s<>\"\\{_UNSAFE}]")
+
+
+def escaped(text: str) -> str:
+    r"""`text` with everything that does not print written as in Python: `\x1b`, `\n`, `\u202e`."""
+    return _HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def visible(text: str) -> str:
+    """The same on one line: white space of any kind becomes one blank."""
+    return escaped(" ".join(text.split()))
+
+
+def escaped_in_json(document: str) -> str:
+    """A JSON text that means the same and holds nothing that a terminal obeys.
+
+    JSON escapes C0 controls anyway. The others can only stand within strings, where `\\uXXXX` is the
+    same character (RFC 8259, section 7).
+    """
+    return _HIDDEN_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+
+
+def http_url(text: str | None) -> str | None:
+    """The address if it is one that may be linked to or fetched: http or https, with a host, no odd characters."""
+    if text is None or _NOT_IN_A_URL.search(text):
+        return None
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # the port is checked by being read
+    except ValueError:
+        return None
+    return text if parts.scheme in {"http", "https"} and host else None

@@ -1,0 +1,176 @@
+"""The catalogue's file: built once, never half there, built anew when it must be."""
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bing_images_async.emulator import catalogue as module, store
+from bing_images_async.emulator.catalogue import SqliteCatalogue, open_openmoji
+from bing_images_async.emulator.picture import Filters, Hits
+
+CODES = ("1F408", "1F415", "1F34B", "E0C4", "1F44D", "1F44D-1F3FD")
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def opened(cache: Path, **given: object) -> SqliteCatalogue:
+    """A small catalogue."""
+    return open_openmoji(cache, only=CODES, **given)  # type: ignore[arg-type]
+
+
+def find(catalogue: SqliteCatalogue, text: str) -> Hits:
+    """Search with the usual arguments."""
+    return catalogue.search(text, language="en", filters=Filters(), offset=0, limit=9, now=NOW)
+
+
+def built_file(cache: Path) -> Path:
+    """Builds a catalogue and gives the only file in its folder."""
+    opened(cache).close()
+    (file,) = cache.iterdir()
+    return file
+
+
+def test_the_second_time_it_is_only_opened(tmp_path: Path) -> None:
+    """Progress is told while building, and there is none the second time."""
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        opened(tmp_path, progress=lambda done, total: told.append((done, total))).close()
+    assert told == [(0, 6), (6, 6)]
+
+
+def test_two_builds_give_the_same_pictures(tmp_path: Path) -> None:
+    """Ids, sizes, grounds and all."""
+    made = [opened(tmp_path / name, today=NOW) for name in ("a", "b")]
+    first, second = (find(each, "site:any").pictures for each in made)
+    assert first == second
+    for each in made:
+        each.close()
+
+
+def test_dates_move_with_the_day_it_is_opened(tmp_path: Path) -> None:
+    """So that there are fresh pictures a year from now, without building anew."""
+    dates = []
+    for today in (NOW, NOW + timedelta(days=365)):
+        made = opened(tmp_path, today=today)
+        dates.append(find(made, "cat").pictures[0].date_published)
+        made.close()
+    assert dates[1] - dates[0] == timedelta(days=365)
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "hole", "scratch"])
+def test_a_damaged_file_is_built_anew(tmp_path: Path, damage: str) -> None:
+    """Whatever happened to it."""
+    file = built_file(tmp_path)
+    sound = file.read_bytes()
+    middle = len(sound) // 2
+    cells = len(sound) - 40 * 4096 + 3  # how many there are on some page
+    file.write_bytes(
+        {
+            "empty": b"",
+            "text": b"not a database" * 500,
+            "cut": sound[:middle],
+            "scratch": sound[:cells] + b"\xff\xff" + sound[cells + 2 :],
+            "hole": sound[:4096] + b"\xff" * (middle - 4096) + sound[middle:],
+        }[damage]
+    )
+    told: list[int] = []
+    made = opened(tmp_path, progress=lambda done, _: told.append(done))
+    assert (find(made, "lemon").total, told) == (1, [0, 6])
+    made.close()
+
+
+def test_another_fingerprint_is_built_anew(tmp_path: Path) -> None:
+    """A file that was made by other versions is not used, even under this name."""
+    file = built_file(tmp_path)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE meta SET value = 'version=0' WHERE key = 'fingerprint'")
+    connection.close()
+    told: list[int] = []
+    opened(tmp_path, progress=lambda done, _: told.append(done)).close()
+    assert told[-1] == 6
+
+
+def test_another_version_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older program on the same machine keeps its own file."""
+    built_file(tmp_path)
+    monkeypatch.setattr(module, "VERSION", 999)
+    opened(tmp_path).close()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
+    """An exception on the way, and the folder is as it was."""
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt(done, total)
+
+    with pytest.raises(KeyboardInterrupt):
+        opened(tmp_path, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_done_without(tmp_path: Path) -> None:
+    """A file stands where the folder should be: it is built elsewhere, for this time, and removed."""
+    (tmp_path / "file").write_text("in the way")
+    made = opened(tmp_path / "file" / "cache")
+    assert find(made, "lemon").total == 1
+    made.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_closing_twice_is_harmless(tmp_path: Path) -> None:
+    """The second time does nothing."""
+    made = opened(tmp_path)
+    made.close()
+    made.close()
+
+
+def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
+    """Both get a whole catalogue, and one file remains."""
+    program = textwrap.dedent(
+        f"""
+        from pathlib import Path
+        from bing_images_async.emulator.catalogue import open_openmoji
+        print(len(open_openmoji(Path({str(tmp_path)!r}), only={CODES!r})))
+        """
+    )
+    root = Path(module.__file__).parents[2]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=root) for _ in range(2)
+    ]
+    assert [process.communicate(timeout=60)[0].strip() for process in processes] == ["6", "6"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_cache_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Our own variable, then the platform's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("BING_IMAGES_CACHE", raising=False)
+    assert store.cache_folder() == tmp_path / "xdg" / "bing-images"
+    monkeypatch.setenv("BING_IMAGES_CACHE", str(tmp_path / "own"))
+    assert store.cache_folder() == tmp_path / "own"
+
+
+def test_without_a_home_it_is_the_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In containers whose user is in no list."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CACHE_HOME", "BING_IMAGES_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(store.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert store.cache_folder() == tmp_path / "bing-images"
+
+
+def test_what_has_no_name_has_its_code_point(tmp_path: Path) -> None:
+    """And is found by it."""
+    made = opened(tmp_path)
+    assert [p.names["en"] for p in find(made, "E0C4").pictures] == ["Symbol U+E0C4"]
+    made.close()

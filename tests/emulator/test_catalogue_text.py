@@ -1,0 +1,124 @@
+"""How names and queries become words."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bing_images_async.emulator.grammar import Query, Term
+from bing_images_async.emulator.spelling import correction, distance
+from bing_images_async.emulator.text import fold, index_tokens, query_tokens, slugify, title_key
+
+
+def terms(text: str) -> list[list[str]]:
+    """The groups of a query, each term as its tokens joined by blanks."""
+    return [[" ".join(term.tokens) for term in group] for group in Query.parse(text).groups]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("ねこ", "ネコ"), ("CAT", "cat"), ("ｃａｔ", "cat"), ("Straße", "strasse"), ("ﾈｺ", "ネコ")],
+)
+def test_texts_that_mean_the_same_fold_to_the_same(left: str, right: str) -> None:
+    """Case, width and kana do not matter."""
+    assert fold(left) == fold(right)
+
+
+def test_a_symbol_is_searched_by_its_code_point() -> None:
+    """An emoji is a word: its hexadecimal code."""
+    assert query_tokens("🐈") == ("1f408",)
+
+
+def test_a_run_without_spaces_is_found_by_each_character_and_each_pair() -> None:
+    """Japanese and Chinese need no word boundaries."""
+    assert list(index_tokens("猫の顔")) == ["猫", "の".translate({0x306E: 0x30CE}), "顔", "猫ノ", "ノ顔"]
+
+
+def test_what_is_asked_of_a_run_is_its_pairs() -> None:
+    """Two neighbours say more than two characters anywhere."""
+    assert query_tokens("猫の顔 2x") == ("猫ノ", "ノ顔", "2x")
+
+
+@given(st.text(max_size=60))
+def test_every_text_is_found_by_itself(text: str) -> None:
+    """What is asked for is among what was indexed."""
+    assert set(query_tokens(text)) <= set(index_tokens(text))
+
+
+@given(st.text(max_size=60))
+def test_title_keys_are_stable(text: str) -> None:
+    """A key is its own key."""
+    assert title_key(title_key(text)) == title_key(text)
+
+
+@given(st.text(max_size=200))
+def test_slugs_are_safe_in_a_path(text: str) -> None:
+    """Only ASCII letters, digits and single hyphens inside."""
+    assert all(part.isascii() and part.isalnum() for part in slugify(text).split("-") if part)
+
+
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("red flower", [["red"], ["flower"]]),
+        ('"red flower" vase', [["red flower"], ["vase"]]),
+        ("cat OR dog | bird", [["cat", "dog", "bird"]]),
+        ("OR cat", [["cat"]]),
+        ("cat or dog", [["cat"], ["or"], ["dog"]]),
+        ("a picture of the cat", [["cat"]]),
+        ("the", [["the"]]),
+        ("cat -dog", [["cat"]]),
+        ("site:example.com cat", [["cat"]]),
+        ("-cat", []),
+        ("", []),
+        ('"', []),
+    ],
+)
+def test_operators_are_understood(text: str, groups: list[list[str]]) -> None:
+    """Quotes, OR, minus and site: as people use them; filler words count only alone."""
+    assert terms(text) == groups
+
+
+def test_excluded_terms_are_kept_apart() -> None:
+    """A minus works on words and phrases."""
+    assert Query.parse('cat -dog -"black bird"').excluded == (
+        Term(("dog",)),
+        Term(("black", "bird"), is_phrase=True),
+    )
+
+
+def test_only_a_site_means_everything() -> None:
+    """`site:` alone asks for all pictures there are; with words it is dropped."""
+    assert (Query.parse("site:x").everything, Query.parse("site:x cat").everything) == (True, False)
+
+
+def test_a_query_without_end_is_cut() -> None:
+    """No text makes more work than a couple of dozen words do."""
+    assert len(Query.parse("word " * 10_000).groups) == 24
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "edits"),
+    [("", "", 0), ("cat", "cat", 0), ("cat", "cart", 1), ("cat", "act", 1), ("boat", "coast", 2), ("a", "xyz", 3)],
+)
+def test_distance_counts_edits(left: str, right: str, edits: int) -> None:
+    """A swap of neighbours is one edit."""
+    assert distance(left, right, 5) == edits
+
+
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6), st.integers(0, 3))
+def test_distance_is_symmetric_and_stops_at_its_limit(left: str, right: str, limit: int) -> None:
+    """Both ways the same, and never more than one above the limit."""
+    assert distance(left, right, limit) == distance(right, left, limit) == min(limit + 1, distance(left, right, 9))
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("bycicle", "bicycle"), ("boot", "boat"), ("cot", None), ("zzzzzz", None), ("flowr", "flower"), ("boat", None)],
+)
+def test_corrections(word: str, meant: str | None) -> None:
+    """Long words may have two slips, short ones none; a known word has none to correct."""
+    assert correction(word, {"bicycle": 1, "boat": 5, "cat": 9, "flower": 2, "float": 1}) == meant
+
+
+def test_of_equally_near_words_the_more_frequent_is_meant() -> None:
+    """Frequency decides, then the alphabet."""
+    assert correction("bost", {"boat": 1, "best": 7, "bolt": 7}) == "best"

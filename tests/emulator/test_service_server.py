@@ -1,0 +1,118 @@
+"""The service on a real socket, behind middleware, mounted, and without what it needs."""
+
+import socket
+import subprocess
+import sys
+import threading
+from io import BytesIO
+
+import httpx
+import pytest
+from PIL import Image as Pillow
+from service_kit import NOON, client, pictures
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bing_images_async.emulator import create_app, running_server, serve, server
+
+
+def test_search_details_and_a_picture_over_a_socket() -> None:
+    """URLs name the real address, so whatever an answer links to can be fetched."""
+    with running_server(create_app(pictures(), now=lambda: NOON)) as base, httpx.Client() as one:
+        image = one.get(f"{base}/v7.0/images/search", params={"q": "boat"}).json()["value"][0]
+        assert image["contentUrl"].startswith(f"{base}/content/")
+        original = one.get(image["contentUrl"]).content
+        with Pillow.open(BytesIO(original)) as picture:
+            assert picture.size == (image["width"], image["height"])
+        answer = one.post(f"{base}/bing/v7.0/images/details?modules=BRQ", files={"image": ("a", original)})
+        assert answer.json()["bestRepresentativeQuery"]["text"]
+
+
+def test_a_stopped_server_is_gone() -> None:
+    with running_server(create_app(pictures())) as base:
+        assert httpx.get(f"{base}/favicon.ico").status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{base}/favicon.ico")
+
+
+def test_serve_tells_its_address_and_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It serves from the moment the callback is called."""
+    made = []
+    original = server._server
+    monkeypatch.setattr(server, "_server", lambda app: made.append(original(app)) or made[-1])
+    answers: list[int] = []
+    clients: list[threading.Thread] = []
+
+    def visit(base: str) -> None:
+        answers.append(httpx.get(f"{base}/favicon.ico").status_code)
+        made[0].should_exit = True
+
+    def bound(base: str) -> None:
+        clients.append(threading.Thread(target=visit, args=(base,)))
+        clients[0].start()
+
+    serve(create_app(pictures()), bound=bound)
+    clients[0].join()
+    assert answers == [200]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_small_replies_do_not_wait_for_acknowledgements() -> None:
+    """asyncio turns off Nagle's algorithm for sockets that are named as TCP only; with it a reply takes 40 ms."""
+    with server._listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_an_address_in_use_is_an_os_error() -> None:
+    with running_server(create_app(pictures())) as base, pytest.raises(OSError, match="in use"):
+        serve(create_app(pictures()), port=int(base.rpartition(":")[2]))
+
+
+@pytest.mark.anyio
+async def test_middleware_sees_the_final_reply_errors_included() -> None:
+    """The slot for limits, faults and records of requests."""
+    seen: list[int] = []
+
+    class Watch:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    seen.append(message["status"])
+                await send(message)
+
+            await self.app(scope, receive, watched)
+
+    async with client(middleware=[Middleware(Watch)], keys=["key"]) as one:
+        one.headers["Ocp-Apim-Subscription-Key"] = "key"
+        for path in ("images/search?q=boat", "images/search", "nowhere"):
+            await one.get(path)
+        del one.headers["Ocp-Apim-Subscription-Key"]
+        await one.get("images/search?q=boat")
+    assert seen == [200, 400, 404, 401]
+
+
+@pytest.mark.anyio
+async def test_mounted_below_another_app_its_urls_keep_the_path() -> None:
+    outer = Starlette(routes=[Mount("/pictures", create_app(pictures()))])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://host") as one:
+        image = (await one.get("/pictures/v7.0/images/search?q=boat")).json()["value"][0]
+        assert image["contentUrl"].startswith("http://host/pictures/content/")
+        assert (await one.get(image["contentUrl"])).status_code == 200
+
+
+def test_without_the_extra_the_error_says_what_to_install() -> None:
+    """In a process of its own, as modules once imported stay imported."""
+    code = (
+        "import sys; sys.modules['starlette'] = None\n"
+        "try:\n    import bing_images_async.emulator\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'pip install "bing-images-async[emulator]"' in done.stdout

@@ -1,0 +1,44 @@
+"""The deterministic simulation: a network, a server and the time, all of them made up, all of them seeded.
+
+world       World: everything below, ready to use
+network     an httpcore backend in memory; outages, and faults before the first byte of HTTP
+pipe        one direction of a connection: latency, jitter, fragments, loss, resets
+server      real HTTP/1.1 behind it: Reply, and where to Cut it off
+gates       limits, quotas, keys
+journal     what reached the server
+trace       what happened, with a digest
+schedule    trio's order of tasks, fixed by a seed
+cancel      a scenario cancelled at every step
+"""
+
+from .cancel import Scenario, cancel_everywhere, run_cancelled
+from .gates import Keys, Quota, SlidingWindow
+from .journal import Entry, Journal
+from .network import ConnectFault, Connection, Network, Outage
+from .pipe import Link
+from .schedule import fixed_schedule
+from .server import Cut, Reply, Server
+from .trace import Trace
+from .world import World
+
+__all__ = [
+    "ConnectFault",
+    "Connection",
+    "Cut",
+    "Entry",
+    "Journal",
+    "Keys",
+    "Link",
+    "Network",
+    "Outage",
+    "Quota",
+    "Reply",
+    "Scenario",
+    "Server",
+    "SlidingWindow",
+    "Trace",
+    "World",
+    "cancel_everywhere",
+    "fixed_schedule",
+    "run_cancelled",
+]

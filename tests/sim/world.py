@@ -1,0 +1,70 @@
+"""A server, a network and a trace: all that a test in virtual time stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from .journal import Journal
+from .network import ConnectFault, Connection, Network, Outage
+from .pipe import Link
+from .server import Server
+from .trace import Trace
+
+
+class World:
+    """async with World(server, seed=7) as world: … client over `world.network` …
+
+    The same seed and the same client give the same trace. On trio that needs `fixed_schedule(seed)` as well.
+    An exception of the block arrives bare.
+    """
+
+    def __init__(
+        self,
+        server: Server | None = None,
+        *,
+        seed: int = 0,
+        link: Link | None = None,
+        outages: Sequence[Outage] = (),
+        connecting: Callable[[int], ConnectFault | None] = lambda number: None,
+    ) -> None:
+        self.server = server if server is not None else Server()
+        self.server.seed = seed
+        self.trace = Trace()
+        self.network = Network(
+            link if link is not None else Link(), seed, self.trace, outages=outages, connecting=connecting
+        )
+        self.network.serve = self._serve
+        self._tasks = anyio.create_task_group()
+
+    @property
+    def journal(self) -> Journal:
+        return self.server.journal
+
+    def trace_digest(self) -> str:
+        return self.trace.digest()
+
+    def note(self, actor: str, what: str) -> None:
+        """Puts an event of the test's own into the trace."""
+        self.trace.record(anyio.current_time(), actor, what)
+
+    async def __aenter__(self) -> Self:
+        self.network.tasks = await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        self._tasks.cancel_scope.cancel()
+        try:
+            return await self._tasks.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            if error is not None and group.exceptions == (error,):
+                return False
+            raise
+
+    async def _serve(self, connection: Connection) -> None:
+        await self.server.serve(self.network, connection)
