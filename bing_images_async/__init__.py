@@ -10,12 +10,17 @@ testing/         for the tests of your own code            emulator/  a v7 servi
 cli/             the command `bing-images`
 """
 
-from . import errors, models, params
+from . import errors, events, models, params
+from ._engine import SessionStats
 from ._flow.chain import Call, Middleware, Send
+from ._flow.rate_limit import RateLimit
+from ._flow.retry import RetryPolicy
 from ._session import ImageSearchSession
 from ._version import __version__
 from ._wire.auth import ApiKey, Auth, Bearer, HeaderKey, SubscriptionKey
-from .models import NormalizedRectangle
+from ._wire.exchange import Reply, Request
+from .events import Observer
+from .models import Attempt, NormalizedRectangle, Problem
 from .params import (
     UNSET,
     Aspect,
@@ -34,9 +39,9 @@ from .params import (
 )
 
 __all__ = [
-    "UNSET",
     "ApiKey",
     "Aspect",
+    "Attempt",
     "Auth",
     "Bearer",
     "Call",
@@ -53,13 +58,22 @@ __all__ = [
     "Middleware",
     "Module",
     "NormalizedRectangle",
+    "Observer",
+    "Problem",
+    "RateLimit",
+    "Reply",
+    "Request",
+    "RetryPolicy",
     "SafeSearch",
     "SearchParams",
     "Send",
+    "SessionStats",
     "SubscriptionKey",
     "TrendingParams",
+    "UNSET",
     "__version__",
     "errors",
+    "events",
     "models",
     "params",
 ]

@@ -48,7 +48,7 @@ from .params import (
 if TYPE_CHECKING:
     from .emulator import Catalogue
 
-__all__ = ["DEFAULT_BASE_URL", "LOCAL_ORIGIN", "ImageSearchSession"]
+__all__ = ["DEFAULT_BASE_URL", "ImageSearchSession", "LOCAL_ORIGIN"]
 
 A = TypeVar("A", bound=Answer)
 P = TypeVar("P", bound=CommonParams)
@@ -87,6 +87,7 @@ class ImageSearchSession:
     allow_http: let the key travel over plain HTTP to a host that is not this machine.
     middleware: links of your own, run once per attempt, before it waits for anything.
     observers: are told what happens (`bing_images_async.events`).
+    seed: of the jitter, for tests that must repeat.
 
     Raises `InvalidRequestError` for a setting that cannot be.
     """
@@ -120,9 +121,15 @@ class ImageSearchSession:
         allow_http: bool = False,
         middleware: Sequence[Middleware] = (),
         observers: Sequence[Observer] = (),
+        seed: int | None = None,
     ) -> None:
+        has_key = api_key is not None
+        try:
+            key = key_source(api_key)
+        finally:
+            del api_key  # tracebacks can show the variables of this frame
         self._service = Service.at(base_url)
-        self._service.check_key(api_key is not None, allow_http=checks.flag("allow_http", allow_http))
+        self._service.check_key(has_key, allow_http=checks.flag("allow_http", allow_http))
         self._auth_header = (auth or SubscriptionKey()).header("")[0]
         view = {
             "market": market,
@@ -154,14 +161,14 @@ class ImageSearchSession:
         self._engine = Engine(
             client,
             pool,
-            key_source(api_key),
+            key,
             auth or SubscriptionKey(),
             rate_limit=None if rate_limit is None else checks.instance("rate_limit", rate_limit, RateLimit),
             max_concurrency=max_concurrency,
             longest_pause=retry.max_retry_after,
             middleware=middleware,
             hub=Hub(observers),
-            draw=random.Random(),  # noqa: S311  # jitter, no secrets
+            draw=random.Random(seed),  # noqa: S311  # jitter, no secrets
         )
         self._send = self._engine.chain(self._view.retry)
         self._lifecycle = Lifecycle()

@@ -147,14 +147,12 @@ def extra_params(params: Mapping[str, str] | None) -> tuple[tuple[str, str], ...
 
 def key_source(api_key: KeyLike | None) -> KeySource:
     """One way to ask for the key, whatever the user gave: the key, or a function that knows it."""
-    if callable(api_key):
-        return _asking(api_key)
-    key = ApiKey(api_key) if isinstance(api_key, str) else api_key
-    if key is not None and not isinstance(key, ApiKey):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidRequestError(
-            "api_key must be a str, an ApiKey, a function that returns one of them, or None.",
-            parameter="api_key",
-        )
+    try:
+        if callable(api_key):
+            return _asking(api_key)
+        key = None if api_key is None else _as_key(api_key)
+    finally:
+        del api_key  # tracebacks can show the variables of this frame
 
     async def known() -> ApiKey | None:
         return key
@@ -165,11 +163,19 @@ def key_source(api_key: KeyLike | None) -> KeySource:
 def _asking(function: Callable[[], str | Awaitable[str]]) -> KeySource:
     async def asked() -> ApiKey | None:
         answer: Any = function()
-        if isawaitable(answer):
-            answer = await answer
-        return answer if isinstance(answer, ApiKey) else ApiKey(answer)
+        try:
+            return _as_key(await answer if isawaitable(answer) else answer)
+        finally:
+            del answer
 
     return asked
+
+
+def _as_key(given: Any) -> ApiKey:
+    try:
+        return given if isinstance(given, ApiKey) else ApiKey(given)
+    finally:
+        del given
 
 
 def environment() -> tuple[ApiKey | None, str | None]:
@@ -178,16 +184,25 @@ def environment() -> tuple[ApiKey | None, str | None]:
     Empty variables count as not set. Raises `InvalidRequestError` if both forms of the key are set,
     or the file cannot be read.
     """
-    key, file, url = (os.environ.get(f"BING_IMAGES_{name}") or None for name in ("KEY", "KEY_FILE", "URL"))
-    if key is not None and file is not None:
+    # No variable here holds the key itself: tracebacks can show them.
+    file = _variable("KEY_FILE")
+    has_key = _variable("KEY") is not None
+    if has_key and file is not None:
         raise InvalidRequestError(
             "BING_IMAGES_KEY and BING_IMAGES_KEY_FILE are both set: unset one of them.", parameter="api_key"
         )
-    if file is not None:
-        try:
-            key = Path(file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as fault:
-            raise InvalidRequestError(
-                f"BING_IMAGES_KEY_FILE={file!r} cannot be read ({type(fault).__name__}).", parameter="api_key"
-            ) from None
-    return (ApiKey(key) if key is not None else None), url
+    key = ApiKey(_variable("KEY")) if has_key else None if file is None else ApiKey(_content(file))
+    return key, _variable("URL")
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(f"BING_IMAGES_{name}") or None
+
+
+def _content(file: str) -> str:
+    try:
+        return Path(file).read_bytes().decode("utf-8", "replace")
+    except OSError as fault:
+        raise InvalidRequestError(
+            f"BING_IMAGES_KEY_FILE={file!r} cannot be read ({type(fault).__name__}).", parameter="api_key"
+        ) from None

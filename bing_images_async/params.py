@@ -38,7 +38,6 @@ from .errors import InvalidRequestError
 from .models import NormalizedRectangle
 
 __all__ = [
-    "UNSET",
     "Aspect",
     "Color",
     "CommonParams",
@@ -56,6 +55,7 @@ __all__ = [
     "SafeSearch",
     "SearchParams",
     "TrendingParams",
+    "UNSET",
     "Unset",
 ]
 
@@ -115,10 +115,6 @@ _pixels = partial(checks.integer, low=0, high=_PIXELS)
 _bytes = partial(checks.integer, low=0, high=_INT32)
 
 
-def _words(kind: Any) -> Check:
-    return partial(checks.one_of, kind=kind)
-
-
 def _query(name: str, check: Check, default: object = None) -> Any:
     """A field that becomes the query parameter `name`."""
     return field(default=default, metadata={"query": name, "check": check})
@@ -148,7 +144,7 @@ class CommonParams:
     """For users of several languages; needs `accept_language`. Excludes `market`."""
     set_lang: str | Unset | None = _query("setLang", _language, UNSET)
     """Language of labels. Excludes `accept_language`."""
-    safe_search: SafeSearch | str | Unset | None = _query("safeSearch", _words(SafeSearch), UNSET)
+    safe_search: SafeSearch | str | Unset | None = _query("safeSearch", partial(checks.one_of, kind=SafeSearch), UNSET)
     accept_language: str | Unset | None = _header("Accept-Language", checks.header_value)
     user_agent: str | Unset | None = _header("User-Agent", checks.header_value)
     """Of the end user's browser; it decides between results for phones and desktops."""
@@ -240,13 +236,13 @@ class SearchParams(CommonParams):
     """Zero-based; for the next page, `answer.next_offset`."""
     image_id: str | None = _query("id", checks.text)
     """Puts this image first."""
-    aspect: Aspect | str | None = _query("aspect", _words(Aspect))
-    color: Color | str | None = _query("color", _words(Color))
-    freshness: Freshness | str | None = _query("freshness", _words(Freshness))
-    image_content: ImageContent | str | None = _query("imageContent", _words(ImageContent))
-    image_type: ImageType | str | None = _query("imageType", _words(ImageType))
-    license: License | str | None = _query("license", _words(License))
-    size: ImageSize | str | None = _query("size", _words(ImageSize))
+    aspect: Aspect | str | None = _query("aspect", partial(checks.one_of, kind=Aspect))
+    color: Color | str | None = _query("color", partial(checks.one_of, kind=Color))
+    freshness: Freshness | str | None = _query("freshness", partial(checks.one_of, kind=Freshness))
+    image_content: ImageContent | str | None = _query("imageContent", partial(checks.one_of, kind=ImageContent))
+    image_type: ImageType | str | None = _query("imageType", partial(checks.one_of, kind=ImageType))
+    license: License | str | None = _query("license", partial(checks.one_of, kind=License))
+    size: ImageSize | str | None = _query("size", partial(checks.one_of, kind=ImageSize))
     width: int | None = _query("width", _pixels)
     """Exact, in pixels. Excludes `min_width` and `max_width`."""
     min_width: int | None = _query("minWidth", _pixels)
@@ -326,7 +322,7 @@ class DetailsParams(CommonParams):
     """What to find out; a tuple of `Module` once made."""
     crop: NormalizedRectangle | None = _query("crop", _crop)
     """The region to look at, for SimilarImages and RecognizedEntities."""
-    crop_type: CropType | str | None = _query("ct", _words(CropType))
+    crop_type: CropType | str | None = _query("ct", partial(checks.one_of, kind=CropType))
     """Rectangular is the only type, and what the service takes when nothing is sent."""
 
     def __attrs_post_init__(self) -> None:

@@ -76,11 +76,15 @@ class Chunks(httpx.AsyncByteStream):
         self._chunks = chunks
         self._seconds = seconds
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            await anyio.sleep(self._seconds)
-            self.given += 1
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.given == len(self._chunks):
+            raise StopAsyncIteration
+        await anyio.sleep(self._seconds)
+        self.given += 1
+        return self._chunks[self.given - 1]
 
     async def aclose(self) -> None:
         self.closed = True

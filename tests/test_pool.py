@@ -75,6 +75,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self.script = deque(script)
         self.written: list[bytes] = []
         self.closed = self.readable = False
+        self.closings = 0
         self.hangs_on_close = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -97,6 +98,7 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         self.closed = True
+        self.closings += 1
         await anyio.lowlevel.checkpoint()
         if self.hangs_on_close:
             await anyio.sleep_forever()
@@ -144,6 +146,16 @@ async def test_a_connection_whose_body_was_read_is_used_again() -> None:
         for _ in range(3):
             assert (await fetch(pool)).content == b"hello"
         assert (len(network.streams), pool.open_connections, pool.idle_connections) == (1, 1, 1)
+
+
+async def test_a_body_closed_twice_is_taken_back_once() -> None:
+    async with ConnectionPool(network_backend=Network([])) as pool:
+        response = await pool.handle_async_request(httpx.Request("GET", URL))
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        assert [chunk async for chunk in response.stream] == [b"hello"]
+        await response.stream.aclose()
+        await response.stream.aclose()
+        assert (pool.open_connections, pool.idle_connections) == (1, 1)
 
 
 async def test_a_connection_in_use_is_open_but_not_idle() -> None:
@@ -221,9 +233,18 @@ async def test_what_a_burst_leaves_is_bounded_and_goes_when_it_has_expired() -> 
         assert len(network.open) == pool.idle_connections == pool.open_connections == 1
 
 
+HALVES: list[list[Step]] = [
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", b"wor", b"ld"],
+    [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nworld\r\n", b"0\r\n\r\n"],
+]
+
+
+@pytest.mark.parametrize("halves", HALVES, ids=["more to come", "more at hand"])
 @pytest.mark.parametrize("read", [0, 1])
-async def test_a_half_read_body_closes_its_connection_and_leaves_nothing_suspended(read: int) -> None:
-    network = Network([b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", b"wor", b"ld"], [])
+async def test_a_half_read_body_closes_its_connection_and_leaves_nothing_suspended(
+    halves: list[Step], read: int
+) -> None:
+    network = Network(halves, [])
     async with ConnectionPool(network_backend=network) as pool:
         response = await pool.handle_async_request(httpx.Request("GET", URL))
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -231,9 +252,11 @@ async def test_a_half_read_body_closes_its_connection_and_leaves_nothing_suspend
             async for chunk in response.stream:
                 assert chunk == b"hello"
                 break
+        operations = network.operations
         await response.aclose()
         await response.aclose()
         assert (pool.open_connections, network.open) == (0, [])
+        assert (network.operations, network.streams[0].closings) == (operations, 1)
         del response
         gc.collect()  # a generator left suspended would warn here on trio
         await settle(pool, network)
@@ -341,7 +364,7 @@ def head_of(size: int) -> bytes:
     return head
 
 
-@pytest.mark.parametrize("pieces", [1, 64 * 1024, 999])
+@pytest.mark.parametrize("pieces", [1, 8 * 1024, 999])
 async def test_the_head_of_an_answer_may_have_64_kib_and_no_more(pieces: int) -> None:
     def cut(data: bytes) -> list[Step]:
         size = max(1, len(data) // pieces)
@@ -664,6 +687,30 @@ async def test_a_connection_made_while_the_pool_closed_is_closed() -> None:
                 await anyio.lowlevel.checkpoint()
             await pool.aclose()
         assert (network.open, pool.open_connections, pool.idle_connections) == ([], 0, 0)
+
+
+async def test_nothing_is_sent_on_a_connection_made_in_spite_of_closing() -> None:
+    class Stubborn(Network):
+        async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+            with anyio.CancelScope(shield=True):
+                await connected.wait()
+                return await super().connect_tcp(*args, **options)
+
+    connected = anyio.Event()
+    network = Stubborn([])
+    pool = ConnectionPool(network_backend=network)
+    async with anyio.create_task_group() as tasks:
+
+        async def request() -> None:
+            with pytest.raises(httpx.ConnectError, match="closed"):
+                await fetch(pool)
+
+        tasks.start_soon(request)
+        await anyio.wait_all_tasks_blocked()
+        await pool.aclose()
+        connected.set()
+    [stream] = network.streams
+    assert (stream.written, stream.closed, pool.open_connections) == ([], True, 0)
 
 
 async def test_a_closed_pool_sends_nothing() -> None:

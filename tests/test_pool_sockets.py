@@ -14,11 +14,10 @@ import httpx
 import pytest
 import trustme
 from anyio.streams.tls import TLSStream
+from raw_server import OK, Play, RawConnection, RawServer, answering, serving
 
 from bing_images_async._flow.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError, ResponseTooLargeError
-
-from raw_server import OK, Play, RawConnection, RawServer, answering, serving
 
 pytestmark = pytest.mark.anyio
 

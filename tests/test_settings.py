@@ -286,7 +286,7 @@ def _refused_file(path: str) -> Callable[[Path], str]:
         (KEY, lambda folder: _key_file(folder, KEY.encode()), "both set"),
         (None, _refused_file("missing"), "FileNotFoundError"),
         (None, _refused_file("."), "IsADirectoryError"),
-        (None, lambda folder: _key_file(folder, b"\xff\xfe"), "UnicodeDecodeError"),
+        (None, lambda folder: _key_file(folder, b"\xff\xfe"), "cannot carry"),
         (None, lambda folder: _key_file(folder, b"\n"), "api_key is blank"),
     ],
 )

@@ -1,7 +1,7 @@
-"""The network end of one pooled connection: it knows what arrived, bounds the head of an answer, and closes.
+"""What stands below and above httpcore in a pooled connection: its network end, and the body of a request.
 
 httpcore tells neither how much of an answer has arrived nor where it keeps a half-made connection, so
-this object stands between httpcore and the network: it opens the socket (as httpcore's network
+`PooledStream` stands between httpcore and the network: it opens the socket (as httpcore's network
 backend), then is the socket (as its stream).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
 import anyio
@@ -17,7 +17,7 @@ import httpcore
 
 from ..errors import ResponseTooLargeError
 
-__all__ = ["CLOSE_TIMEOUT", "HEAD_LIMIT", "INTERIM_LIMIT", "PooledStream"]
+__all__ = ["CLOSE_TIMEOUT", "HEAD_LIMIT", "INTERIM_LIMIT", "Pieces", "PooledStream"]
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status line and headers, those of interim answers included."""
@@ -28,9 +28,9 @@ INTERIM_LIMIT: Final = 8
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that closing may take. A TCP socket needs none; this bounds networks other than TCP."""
 
-# The end of a head as h11 reads it, and an interim answer; 101 ends a head for good.
+# The end of a head as h11 reads it, and the beginning of an interim answer.
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
-_INTERIM: Final = re.compile(rb"HTTP/\d\.\d 1(?!01)")
+_INTERIM: Final = re.compile(rb"HTTP/\d\.\d 1")
 
 
 class PooledStream(httpcore.AsyncNetworkBackend, httpcore.AsyncNetworkStream):
@@ -53,7 +53,7 @@ class PooledStream(httpcore.AsyncNetworkBackend, httpcore.AsyncNetworkStream):
 
     def check_answered(self) -> None:
         """Refuse an answer of which nothing has arrived since the question: it came with the one before."""
-        if not self.received:
+        if self._socket is not None and not self.received:  # without a socket a mocker answered in httpcore's place
             raise httpcore.RemoteProtocolError("The server answered before it was asked.")
 
     async def connect_tcp(
@@ -67,7 +67,6 @@ class PooledStream(httpcore.AsyncNetworkBackend, httpcore.AsyncNetworkStream):
         with self._connecting:
             self._socket = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
         if self._socket is None or self._closed:
-            await self.aclose()
             raise httpcore.ConnectError("The connection was closed while it was made.")
         self._stream = self._socket
         return self
@@ -142,3 +141,22 @@ class PooledStream(httpcore.AsyncNetworkBackend, httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+class Pieces:
+    """A request body that can be read again: bytes or a form, which httpx also offers synchronously.
+
+    An iterator, where httpx has a generator: one that a cancelled upload leaves suspended makes trio complain.
+    """
+
+    def __init__(self, body: Iterable[bytes]) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._rest = iter(self._body)
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._rest:
+            return piece
+        raise StopAsyncIteration

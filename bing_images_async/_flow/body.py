@@ -7,7 +7,7 @@ counts afterwards, which is too late for a bomb, and lets a cut-off stream pass 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from io import BytesIO
 
 from attrs import frozen
@@ -44,11 +44,16 @@ async def read_body(stream: AsyncIterable[bytes], headers: Mapping[str, str], li
         raise _too_large("on the wire", limits.wire)
     sink = _sink(headers, limits)
     size = 0
-    async for chunk in stream:
-        size += len(chunk)
-        if size > limits.wire:
-            raise _too_large("on the wire", limits.wire)
-        sink.feed(chunk)
+    chunks = aiter(stream)
+    try:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limits.wire:
+                raise _too_large("on the wire", limits.wire)
+            sink.feed(chunk)
+    finally:
+        if isinstance(chunks, AsyncGenerator):  # where reading stops early, nobody else would end it
+            await chunks.aclose()
     return sink.whole()
 
 

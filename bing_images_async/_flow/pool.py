@@ -23,7 +23,7 @@ import httpx
 from attrs import define
 
 from ..errors import SessionStateError
-from ._streams import PooledStream
+from ._streams import Pieces, PooledStream
 
 __all__ = ["ConnectionPool"]
 
@@ -113,7 +113,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         if url.scheme not in {"http", "https"}:
             raise httpx.UnsupportedProtocol(f"Only http:// and https:// are served here, not {url.scheme!r}.")
         origin = (url.raw_scheme, url.raw_host, url.port)
-        body = _Pieces(request.stream) if isinstance(request.stream, httpx.SyncByteStream) else request.stream
+        body = Pieces(request.stream) if isinstance(request.stream, httpx.SyncByteStream) else request.stream
         message = httpcore.Request(
             request.method,
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -129,7 +129,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 # Not a byte of an answer: the server closed the connection while it was idle, most
                 # likely without having seen the request. Sending again is right for POST, too: in
                 # this API it uploads a question and changes nothing.
-                if kept.stream.received or not isinstance(body, _Pieces):
+                if kept.stream.received or not isinstance(body, Pieces):
                     raise
         return await self._exchange(await self._make(origin, message.url.origin), message)
 
@@ -217,29 +217,10 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             raise kind(str(error)) from error
 
 
-class _Pieces:
-    """A request body of bytes or a form: httpx can read it synchronously, and more than once.
-
-    An iterator, where httpx has a generator: trio complains of those that a cancelled upload leaves suspended.
-    """
-
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
-        self._stream = stream
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        self._pieces = iter(self._stream)
-        return self
-
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
-
-
 class _Body(httpx.AsyncByteStream):
     """The body of one response; closing it decides what becomes of the connection.
 
-    An iterator for the same reason: leaving the loop early leaves nothing suspended.
+    An iterator, not a generator, so that leaving the loop early leaves nothing suspended.
     """
 
     def __init__(self, pool: ConnectionPool, connection: _Connection, response: httpcore.Response) -> None:

@@ -23,15 +23,11 @@ class ApiKey:
     __slots__ = ("_secret",)
 
     def __init__(self, secret: Any) -> None:
-        # Checked here rather than by `checks.header_value`, whose message would show the value.
-        if not isinstance(secret, str) or not secret.strip():
-            raise InvalidRequestError("api_key is blank or no text: give the key itself.", parameter="api_key")
-        if not secret.strip().isascii() or not secret.strip().isprintable():
-            raise InvalidRequestError(
-                "api_key holds characters that a header cannot carry (only printable ASCII is allowed).",
-                parameter="api_key",
-            )
-        self._secret = secret.strip()
+        fault = _fault(secret)
+        if fault is not None:
+            del secret  # tracebacks can show the variables of this frame
+            raise InvalidRequestError(fault, parameter="api_key")
+        self._secret: str = secret.strip()
 
     def reveal(self) -> str:
         """The key itself."""
@@ -56,6 +52,15 @@ class ApiKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("An ApiKey cannot be pickled: hand it over by environment or file.")
+
+
+def _fault(secret: Any) -> str | None:
+    """What is wrong with a key, without showing it as `checks.header_value` would."""
+    if not isinstance(secret, str) or not secret.strip():
+        return "api_key is blank or no text: give the key itself."
+    if not secret.strip().isascii() or not secret.strip().isprintable():
+        return "api_key holds characters that a header cannot carry (only printable ASCII is allowed)."
+    return None
 
 
 class Auth(Protocol):

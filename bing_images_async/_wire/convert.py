@@ -5,10 +5,8 @@ are ignored. Each model class gets a *fast* reader, generated once, which reads 
 field is as documented. At the first thing that is not, it gives up, and the whole body goes to
 `_salvage`, which goes field by field, keeps all that is good and writes down what is not. Each way is
 gone once at most, so that a fault deep inside a hostile body costs no more than one at its top.
-
-A hook cannot return faults beside its value, so an object with faults travels as an exception:
-`Flawed(value, problems)`. Whoever holds the object catches it, takes the value, and puts its own
-name in front of the paths. A body without faults never pays for this.
+An object with faults travels as an exception, `Flawed(value, problems)`: whoever holds the object
+catches it, takes the value, and puts its own name in front of the paths.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 __all__ = ["Reply", "Request", "Upload"]
 
@@ -30,6 +30,11 @@ class Request:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     upload: Upload | None = None
+
+    def with_header(self, name: str, value: str) -> Request:
+        """The same request with one header set; it takes the place of any of that name."""
+        kept = [pair for pair in self.headers if pair[0].lower() != name.lower()]
+        return evolve(self, headers=(*kept, (name, value)))
 
 
 @frozen

@@ -15,7 +15,7 @@ from ..errors import BingImagesError
 from ..models import NormalizedRectangle
 from ..params import CommonParams, DetailsParams, Location, Module, SearchParams
 
-__all__ = ["HELP", "NO_OPTIONS", "Command", "Option", "given", "in_options", "option_name", "params_options"]
+__all__ = ["Command", "HELP", "NO_OPTIONS", "Option", "given", "in_options", "option_name", "params_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -125,10 +125,8 @@ def option_name(field: str) -> str:
 
 def params_options(kind: type[CommonParams]) -> Callable[[F], F]:
     """A decorator that adds an option for every field of a parameter class: its own first, shared ones last."""
-    fields = sorted(
-        (field for field in attrs.fields(kind) if _has_option(kind, field.name)),
-        key=lambda field: field.name in _SHARED,
-    )
+    chosen = [field for field in attrs.fields(kind) if _has_option(kind, field.name)]
+    fields = sorted(chosen, key=lambda field: field.name in _SHARED)
     hints = get_type_hints(kind)
 
     def decorate(command: F) -> F:
@@ -177,4 +175,5 @@ _NAME = re.compile(rf"(?<![\w-])(?:{'|'.join(_AS_TYPED)})(?==)|\b(?:{'|'.join(n 
 
 def in_options(error: BingImagesError) -> str:
     """The message of an error, with parameters named as the user would write them."""
-    return _NAME.sub(lambda match: _AS_TYPED[match[0]], str(error))
+    message = _NAME.sub(lambda match: _AS_TYPED[match[0]], str(error))
+    return message.replace("ImageSearchSession.local()", "the local catalogue (unset BING_IMAGES_URL)")

@@ -33,7 +33,8 @@ class Program(click.Group):
         """Run the command; what click would otherwise end in its own way is caught here."""
         try:
             code = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  # closed: `>&-`
+                sys.stdout.flush()
         except BrokenPipeError:
             # `bing-images … | head -1`: the reader has enough.
             abandon_output()

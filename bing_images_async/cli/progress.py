@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +30,7 @@ class Bar:
         self._label = label
         self._progress: Progress | None = None
         self._ended = False
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -36,19 +38,21 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended = True
-        if self._progress is not None:
-            self._progress.stop()
+        with self._lock:
+            self._ended = True
+            if self._progress is not None:
+                self._progress.stop()
 
     def report(self, done: int, total: int) -> None:
         """`done` of `total` are done."""
-        if self._ended:
-            raise StoppedError
-        if not interactive(sys.stderr):
-            return
-        if self._progress is None:
-            self._progress = self._begin()
-        self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+        with self._lock:
+            if self._ended:
+                raise StoppedError
+            if not interactive(sys.stderr):
+                return
+            if self._progress is None:
+                self._progress = self._begin()
+            self._progress.update(self._progress.task_ids[0], completed=done, total=total)
 
     def _begin(self) -> Progress:
         progress = Progress(

@@ -32,36 +32,41 @@ class Sheet:
 def render_sheet(sheet: Sheet, pictures: Mapping[str, str]) -> str:
     """The HTML document. `pictures` maps thumbnail addresses to `data:` URLs; for others a placeholder is shown."""
     filled = [(heading, cards) for heading, cards in sheet.sections if cards]
-    main = "".join(_section(heading, cards, pictures) for heading, cards in filled) or "<p>Nothing found.</p>"
-    note = "Follow the links to see who made a picture and what may be done with it."
+    unlicensed = "" if sheet.credits else "licence not stated"
+    sections = [_section(heading, cards, pictures, unlicensed) for heading, cards in filled]
+    main = "".join(sections) or "<p>Nothing found.</p>\n"
+    note = sheet.credits or "The pages they are from say who made the images and what may be done with them."
     return _PAGE.format(
         title=escape(visible(sheet.title)),
         subtitle=escape(visible(sheet.subtitle)),
         style=_STYLE,
         main=main,
-        credits=escape(" ".join(filter(None, (visible(sheet.credits), note)))),
+        note=escape(visible(note)),
     )
 
 
-def _section(heading: str, cards: Sequence[Card], pictures: Mapping[str, str]) -> str:
+def _section(heading: str, cards: Sequence[Card], pictures: Mapping[str, str], unlicensed: str) -> str:
     title = f"<h2>{escape(visible(heading))}</h2>\n" if heading else ""
-    figures = "\n".join(_figure(card, pictures.get(card.thumbnail, "")) for card in cards)
+    figures = "\n".join(_figure(card, pictures.get(card.thumbnail, ""), unlicensed) for card in cards)
     return f'<section>\n{title}<div class="grid">\n{figures}\n</div>\n</section>\n'
 
 
-def _figure(card: Card, picture: str) -> str:
+def _figure(card: Card, picture: str, unlicensed: str) -> str:
     name = escape(card.name or "Untitled")
-    # Beside its own name a picture needs no alternative text; the link has the name as its label.
-    shown = f'<img src="{picture}" alt="">' if picture else '<span class="missing">no preview</span>'
+    shown = f'<img src="{picture}" alt="{name}">' if picture else '<span class="missing">no preview</span>'
     accent = f' style="--accent:#{card.accent}"' if card.accent else ""
-    frame = _link(card.content or card.page, shown, f' class="frame"{accent} aria-label="{name}"')
-    facts = escape(" · ".join(filter(None, (card.size, card.format.upper(), card.weight))))
-    source = f'<p class="source">{_link(card.page, escape(card.source))}</p>' if card.source else ""
-    license_ = f'<span class="license">{escape(card.license)}</span>' if card.license else "licence not stated"
-    return (
-        f'<figure>{frame}<figcaption><p class="name" dir="auto" title="{name}">{_link(card.page, name)}</p>'
-        f'<p>{facts}</p>{source}<p class="rights">{license_}</p></figcaption></figure>'
+    weight = card.weight.replace(" ", "\N{NO-BREAK SPACE}")
+    facts = escape(" · ".join(filter(None, (card.size, card.format.upper(), weight))))
+    rights = f'<span class="license">{escape(card.license)}</span>' if card.license else unlicensed
+    lines = (
+        (' class="name" dir="auto"', _link(card.page, name)),
+        ("", facts),
+        (' class="source"', _link(card.page, escape(card.source)) if card.source else ""),
+        (' class="rights"', rights),
     )
+    caption = "".join(f"<p{attributes}>{content}</p>" for attributes, content in lines if content)
+    frame = _link(card.link, shown, f' class="frame"{accent}')
+    return f"<figure>{frame}<figcaption>{caption}</figcaption></figure>"
 
 
 def _link(url: str, content: str, attributes: str = "") -> str:
@@ -87,15 +92,15 @@ header p { margin: .3rem 0 0 }
 footer { padding-top: 2rem; padding-bottom: 2.5rem; font-size: .85rem }
 a { color: inherit; text-decoration: none }
 a:hover, a:focus-visible { color: var(--link); text-decoration: underline }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: 1.1rem; margin-top: 1.2rem }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.2rem, 1fr)); gap: 1.1rem; margin-top: 1.2rem }
 figure { display: flex; flex-direction: column; margin: 0; overflow: hidden; background: var(--card);
   border: 1px solid var(--line); border-radius: 12px; break-inside: avoid }
-.frame { display: grid; place-items: center; aspect-ratio: 1; padding: .8rem; background: var(--tint);
+.frame { position: relative; display: grid; place-items: center; aspect-ratio: 1; background: var(--tint);
   background: color-mix(in srgb, var(--accent, #999) 9%, var(--tint)) }
-.frame img { display: block; width: 100%; height: 100%; min-height: 0; object-fit: contain }
+.frame img { position: absolute; inset: 7%; width: 86%; height: 86%; object-fit: contain }
 .missing { color: #66666b; font-size: .8rem }
 figcaption { display: flex; flex-direction: column; flex: 1; padding: .7rem .85rem .85rem;
-  border-top: 1px solid var(--line); font-size: .8rem; color: var(--soft) }
+  border-top: 1px solid var(--line); font-size: .78rem; color: var(--soft) }
 figcaption p { margin: 0; overflow-wrap: anywhere }
 .name { margin-bottom: .25rem; color: var(--text); font-size: .95rem; font-weight: 600; line-height: 1.3;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden }
@@ -125,7 +130,7 @@ base-uri 'none'; form-action 'none'">
 </header>
 <main>
 {main}</main>
-<footer><p>{credits}</p></footer>
+<footer><p>{note}</p></footer>
 </body>
 </html>
 """

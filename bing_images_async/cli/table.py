@@ -18,6 +18,7 @@ from .streams import interactive, write
 __all__ = ["facts_table", "images_table", "show", "topics_table"]
 
 _ENDLESS = 1_000_000  # columns
+_WIDE = 60  # columns; with fewer, a name is worth more than where it is from
 
 
 def show(tables: Sequence[RenderableType]) -> None:
@@ -49,14 +50,17 @@ def images_table(cards: Sequence[Card], heading: str | None = None) -> Table:
     """One image per line; the URL is that of the original, and on a terminal a link under the name."""
     watched = interactive(sys.stdout)
     table = _table(heading)
-    table.add_column("Name", ratio=3 if watched else None, min_width=12)
+    is_wide = make_console().width >= _WIDE
+    table.add_column("Name", ratio=3 if watched else None)
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Format", no_wrap=True)
     table.add_column("Licence", no_wrap=True)
-    table.add_column("From" if watched else "URL", ratio=2 if watched else None)
+    if is_wide:
+        table.add_column("From" if watched else "URL", ratio=2 if watched else None)
     for card in cards:
         last = _cell(card.source, card.page) if watched else _cell(card.content)
-        table.add_row(_cell(card.name, card.content), card.size, card.format, card.license, last)
+        row = [_cell(card.name, card.link), Text(card.size), Text(card.format), Text(card.license), last]
+        table.add_row(*(row if is_wide else row[:-1]))
     return table
 
 

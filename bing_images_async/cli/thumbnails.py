@@ -9,6 +9,8 @@ import anyio
 import httpx
 from attrs import define, field
 
+from .._flow.body import BodyLimits, read_body
+from .._flow.pool import ConnectionPool
 from .._session import ImageSearchSession
 from .._version import __version__
 from ..errors import BingImagesError, InvalidRequestError
@@ -17,6 +19,7 @@ __all__ = ["fetch_thumbnails"]
 
 _MOST = 1_000
 _LARGEST = 2**20  # bytes; a thumbnail has some 20,000
+_LIMITS = BodyLimits(wire=_LARGEST, decoded=_LARGEST)
 _ALL_TOGETHER = 64 * 2**20  # bytes
 _AT_ONCE = 8
 _PATIENCE = 15.0  # seconds for one
@@ -40,11 +43,8 @@ async def fetch_thumbnails(
     proxy settings or redirects. Size, time and number are bounded.
     """
     wanted = list(dict.fromkeys(url for url in urls if url))[:_MOST]
-    async with httpx.AsyncClient(
-        trust_env=False,
-        timeout=_PATIENCE,
-        headers={"User-Agent": f"bing-images-async/{__version__}", "Accept-Encoding": "identity"},
-    ) as client:
+    headers = {"User-Agent": f"bing-images-async/{__version__}", "Accept-Encoding": "identity"}
+    async with httpx.AsyncClient(transport=ConnectionPool(), headers=headers, trust_env=False) as client:
         basket = _Basket(session, client, report, len(wanted))
         with anyio.move_on_after(_WHOLE_PATIENCE):
             async with anyio.create_task_group() as tasks:
@@ -89,15 +89,11 @@ class _Basket:
             return b""
 
     async def _plain(self, url: str) -> bytes:
-        data = b""
         try:
             async with self.client.stream("GET", url) as response:
-                if response.status_code != 200 or "content-encoding" in response.headers:
+                if response.status_code != 200:
                     return b""
-                async for part in response.aiter_raw():
-                    data += part
-                    if len(data) > _LARGEST:
-                        return b""
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                return await read_body(response.stream, response.headers, _LIMITS)
+        except (httpx.HTTPError, httpx.InvalidURL, BingImagesError, OSError, ValueError):
             return b""
-        return data

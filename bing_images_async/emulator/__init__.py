@@ -7,12 +7,22 @@ search, details, trending   the three endpoints; paging has search's habits, mod
 answers, links, tokens      what answers are made of
 media, pages                everything that the URLs in answers lead to
 server                      all of it on a socket
+
+profile, faults, limits     how much it puts up with, and what goes wrong when
+refusals, hostile,
+detours, wires              what can go wrong: in place of answers, in their bodies, in paging, on the connection
+behaviour, stage, line      what befalls a request, and how that is done, on a socket or in process
+journal, admin              what came in, and control while it runs
 """
 
 try:
     from .app import create_app
+    from .behaviour import Emulator
     from .catalogue import Catalogue, open_folder, open_openmoji
+    from .faults import FAULTS, FaultRule
+    from .journal import Journal, Record
     from .picture import Filters, Hits, Picture
+    from .profile import PROFILES, Latency, Profile
     from .server import running_server, serve
     from .synthetic import synthetic
 except ModuleNotFoundError as error:
@@ -24,10 +34,18 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "FAULTS",
+    "PROFILES",
     "Catalogue",
+    "Emulator",
+    "FaultRule",
     "Filters",
     "Hits",
+    "Journal",
+    "Latency",
     "Picture",
+    "Profile",
+    "Record",
     "create_app",
     "open_folder",
     "open_openmoji",

@@ -13,13 +13,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from . import media, pages
+from .admin import admin_route
+from .behaviour import Emulator
 from .catalogue import Catalogue
 from .details import details
 from .errors import Fault, GatewayError, service_body
 from .gate import gated, gateway_reply
 from .history import FileHistory, MemoryHistory
+from .profile import Profile
 from .search import search
 from .service import Service
+from .stage import Stage
 from .trending import trending
 
 PREFIXES = ("", "/v7.0", "/bing/v7.0", "/api/v7")
@@ -35,6 +39,8 @@ def create_app(
     now: Callable[[], datetime] | None = None,
     history: Path | None = None,
     invent_modules: bool = False,
+    profile: Profile | str | None = None,
+    admin: bool = False,
     middleware: Sequence[Middleware] = (),
 ) -> Starlette:
     """An Image Search API v7 service over `catalogue`, which stays the caller's to close.
@@ -45,8 +51,13 @@ def create_app(
     now: the clock, aware and in UTC.
     history: SQLite file that keeps what was searched for, for trending; None keeps it in memory.
     invent_modules: make up shops, recipes and people, so that details has all of its modules.
-    middleware: wrapped around every request, the first outermost: the place for limits, faults and records of
-        what came in. It sees the final replies, errors included.
+    profile: limits, latency and faults, or the names of ready-made ones ("free+slow"). `app.state.emulator` has it,
+        to be changed at any time, and the journal of what came in.
+    admin: serve `/__admin` to callers on this machine, which does the same over HTTP.
+    middleware: wrapped around every request, the first outermost. It sees the final replies, errors included, but
+        not what faults do to the connection.
+
+    Raises ValueError for a profile that there is not.
     """
     service = Service(
         catalogue=catalogue,
@@ -59,6 +70,8 @@ def create_app(
         identities=random.Random(seed),  # noqa: S311 - they only have to differ
     )
 
+    emulator = Emulator(Profile.of(profile), seed=seed, keys=service.keys, key_header=key_header, now=service.now)
+
     async def not_served(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         message = "Resource not found" if error.status_code == 404 else error.detail
@@ -68,11 +81,13 @@ def create_app(
         fault = Fault("ServerError", "UnexpectedError", "An unexpected error occurred.")
         return Response(service_body(fault), 500, media_type="application/json; charset=utf-8")
 
-    return Starlette(
-        routes=[*_api_routes(service), *_web_routes(service)],
-        middleware=list(middleware),
+    app = Starlette(
+        routes=[*_api_routes(service), *_web_routes(service), *([admin_route(emulator)] if admin else [])],
+        middleware=[*middleware, Middleware(Stage, emulator)],
         exception_handlers={HTTPException: not_served, Exception: failed},
     )
+    app.state.emulator = emulator
+    return app
 
 
 def _api_routes(service: Service) -> list[Route]:

@@ -15,7 +15,7 @@ class Fault:
     """One entry of `errors`, with the API's own words for `code` and `subCode`."""
 
     code: str
-    sub_code: str
+    sub_code: str | None
     message: str
     more_details: str | None = None
     parameter: str | None = None

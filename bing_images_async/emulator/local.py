@@ -11,7 +11,9 @@ from typing import Any, Self
 from anyio import to_thread
 
 from .app import create_app
+from .behaviour import Emulator
 from .catalogue import Catalogue, open_folder, open_openmoji
+from .profile import Profile
 
 __all__ = ["LocalService"]
 
@@ -19,7 +21,8 @@ __all__ = ["LocalService"]
 class LocalService:
     """An ASGI app. Entering it opens the catalogue, or builds it on first use, in a worker thread.
 
-    A `catalogue` that was passed in stays the caller's to close.
+    A `catalogue` that was passed in stays the caller's to close. `profile`: limits, latency and faults; raises
+    ValueError for one that there is not.
     """
 
     def __init__(
@@ -28,10 +31,12 @@ class LocalService:
         *,
         catalogue: Catalogue | None = None,
         progress: Callable[[int, int], None] | None = None,
+        profile: Profile | str | None = None,
     ) -> None:
         self._folder = None if folder is None else Path(folder)
         self._given = catalogue
         self._progress = progress
+        self._profile = Profile.of(profile)
         self._open: Catalogue | None = None
         self._app: Any = None
 
@@ -39,7 +44,7 @@ class LocalService:
         catalogue = self._given
         if catalogue is None:
             catalogue = self._open = await to_thread.run_sync(self._open_catalogue)
-        self._app = create_app(catalogue)
+        self._app = create_app(catalogue, profile=self._profile)
         return self
 
     async def __aexit__(
@@ -47,6 +52,13 @@ class LocalService:
     ) -> None:
         if self._open is not None:
             await to_thread.run_sync(self._open.close)
+
+    @property
+    def emulator(self) -> Emulator:
+        """Journal and profile of the service; there is one once it has been entered."""
+        emulator = self._app.state.emulator
+        assert isinstance(emulator, Emulator)
+        return emulator
 
     def _open_catalogue(self) -> Catalogue:
         if self._folder is None:

@@ -9,6 +9,8 @@ from threading import Thread
 import uvicorn
 from starlette.types import ASGIApp
 
+from .protocol import LineProtocol
+
 
 def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, bound: Callable[[str], None] | None = None) -> None:
     """Serves until interrupted. Prints nothing.
@@ -64,6 +66,8 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # the app dates its replies itself, by the clock that its Retry-After goes by
+        http=LineProtocol,
         lifespan="off",
         timeout_graceful_shutdown=2,
     )

@@ -12,14 +12,10 @@ from .._settings import KeyLike
 
 __all__ = ["Handler", "session_for"]
 
-Handler = (
-    Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
-)
+Handler = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
 
 
-def session_for(
-    handler: Handler, api_key: KeyLike | None = "test-key", **session_options: Any
-) -> ImageSearchSession:
+def session_for(handler: Handler, api_key: KeyLike | None = "test-key", **session_options: Any) -> ImageSearchSession:
     """A session whose every request is answered by `handler`, a plain or an async function.
 
         def handler(request: httpx.Request) -> httpx.Response:

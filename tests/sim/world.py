@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
+import httpx
+
+from bing_images_async import ImageSearchSession
+from bing_images_async._flow.pool import ConnectionPool
 
 from .journal import Journal
 from .network import ConnectFault, Connection, Network, Outage
@@ -43,6 +47,16 @@ class World:
     @property
     def journal(self) -> Journal:
         return self.server.journal
+
+    def pool(self) -> ConnectionPool:
+        """The library's own connections over this network, on virtual time."""
+        return ConnectionPool(network_backend=self.network, clock=anyio.current_time)
+
+    def session(self, pool: ConnectionPool, api_key: str = "sim-key", **options: Any) -> ImageSearchSession:
+        """A session that sends through `pool`. Plain HTTP, as no thread may load certificates here."""
+        client = httpx.AsyncClient(transport=pool, trust_env=False, timeout=None)
+        options = {"base_url": "http://sim/v7.0", "allow_http": True, **options}
+        return ImageSearchSession(api_key, client=client, **options)
 
     def trace_digest(self) -> str:
         return self.trace.digest()

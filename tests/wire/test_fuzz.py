@@ -86,6 +86,7 @@ def table() -> Iterator[None]:
         print(f"\n{total:,} {title}")
         for name, count in counter.most_common():
             print(f"  {count / total:6.1%}  {name}")
+    assert 2 * sources["one mutation"] >= sources.total()
 
 
 @MANY

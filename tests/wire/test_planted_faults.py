@@ -12,7 +12,8 @@ import pytest
 from walk import compare
 
 from bing_images_async._wire import convert
-from bing_images_async._wire.convert import structure
+from bing_images_async._wire.convert import Flawed, structure
+from bing_images_async._wire.faults import api_error
 from bing_images_async._wire.reply import decipher
 from bing_images_async.errors import MalformedResponseError
 from bing_images_async.models import Answer, ImageAnswer, ImageInsights, TrendingImages
@@ -268,3 +269,12 @@ def test_nesting_that_only_the_models_cannot_follow_is_malformed(monkeypatch: py
     monkeypatch.setattr(convert, "converter", SimpleNamespace(structure=exhausted))
     with pytest.raises(MalformedResponseError, match="nested too deep"):
         decipher(bodies.reply(bodies.trending()), TrendingImages)
+    assert api_error(bodies.reply(bodies.service_error(), 400)).message is None
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5])
+def test_only_an_object_can_be_read(body: Any) -> None:
+    """There is no model in anything else, not even one with problems."""
+    with pytest.raises(Flawed) as caught:
+        structure(body, ImageAnswer)
+    assert [problem.reason.startswith("expected an object") for problem in caught.value.problems] == [True]

@@ -1,0 +1,123 @@
+"""What the tests of the promises share: a session on a simulated service, and figures that print themselves.
+
+Everything runs in virtual time, over real HTTP/1.1 in memory, through the library's own connections and the
+whole chain. The same seed gives the same run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+import pytest
+from sim import Link, Server, World, fixed_schedule
+
+from bing_images_async import ImageSearchSession
+from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async.errors import BingImagesError
+from bing_images_async.testing import Backend, run
+
+BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+LINK = Link(latency=0.02, jitter=0.015)
+WORK = 0.01
+"""Seconds at the server: with the way there and back, a call takes 50 ms on average."""
+
+Result = TypeVar("Result")
+
+
+def simulate(main: Callable[[], Awaitable[Result]], backend: Backend, *, seed: int = 0) -> Result:
+    """Run `main` in virtual time, in an order of tasks that the seed decides."""
+    with fixed_schedule(seed):
+        return run(main, backend=backend, patience=0.2)
+
+
+def figure(backend: str, what: str, **values: Any) -> None:
+    """Print what was measured (`pytest -s` shows it)."""
+    shown = ", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in values.items())
+    print(f"\n  {what} [{backend}]: {shown}", end="")
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@attrs.frozen
+class Outcome:
+    """How one call ended: `ok`, `cancelled`, or the name of its error; times in virtual seconds."""
+
+    started: float
+    ended: float
+    ending: str
+    reason: str | None = None
+
+    @property
+    def elapsed(self) -> float:
+        return self.ended - self.started
+
+
+@attrs.define(eq=False)
+class Scene:
+    """A session, its connections, the world they are in, and how every call ended."""
+
+    world: World
+    pool: ConnectionPool
+    session: ImageSearchSession
+    outcomes: list[Outcome] = attrs.field(factory=list, init=False)
+
+    async def ask(self, query: str = "boat", session: ImageSearchSession | None = None) -> Outcome:
+        """One search, whatever comes of it; errors of the library only."""
+        started = anyio.current_time()
+        ending, reason = "cancelled", None
+        try:
+            await (session or self.session).search(query)
+            ending = "ok"
+        except BingImagesError as error:
+            ending, reason = type(error).__name__, error.reason
+        finally:
+            self.outcomes.append(Outcome(started, anyio.current_time(), ending, reason))
+        return self.outcomes[-1]
+
+    async def ask_at_once(self, number: int) -> None:
+        """So many searches in the same moment; returns when all have ended."""
+        async with anyio.create_task_group() as tasks:
+            for _ in range(number):
+                tasks.start_soon(self.ask)
+
+    @property
+    def endings(self) -> Counter[str]:
+        """How many calls ended how."""
+        return Counter(outcome.ending for outcome in self.outcomes)
+
+    @property
+    def failed(self) -> int:
+        """Calls that got an error."""
+        return sum(outcome.ending not in {"ok", "cancelled"} for outcome in self.outcomes)
+
+    def assert_at_rest(self) -> None:
+        """Nobody waits, nothing is in use, and every open socket is an idle connection."""
+        stats = self.session.stats
+        assert (stats.permits_in_use, stats.waiting, stats.in_flight) == (0, 0, 0), stats
+        assert stats.calls == stats.succeeded + stats.failed + stats.cancelled, stats
+        sockets = len(self.world.network.open_streams)
+        assert sockets == self.pool.idle_connections == self.pool.open_connections
+
+
+@asynccontextmanager
+async def scene(
+    server: Server, *, seed: int = 0, world: dict[str, Any] | None = None, **session_options: Any
+) -> AsyncGenerator[Scene]:
+    """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well."""
+    session_options = {"timeout": None, "seed": seed, **session_options}
+    async with (
+        World(server, seed=seed, **{"link": LINK, **(world or {})}) as made,
+        made.pool() as pool,
+        made.session(pool, **session_options) as session,
+    ):
+        stage = Scene(made, pool, session)
+        yield stage
+        stage.assert_at_rest()

@@ -1,0 +1,42 @@
+"""The quota is a ceiling, and is used."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from promise_kit import BACKENDS, WORK, figure, scene, simulate
+from sim import Server, SlidingWindow
+
+from bing_images_async import RateLimit
+from bing_images_async.testing import Backend
+
+
+def _lengths() -> list[object]:
+    """Quota and virtual seconds: a part of it always, all of it for the figures."""
+    short = [(3, 60), (10, 60), (100, 6), (250, 4)]
+    return [*short, *(pytest.param(quota, 60, marks=pytest.mark.figures) for quota, seconds in short if seconds < 60)]
+
+
+@BACKENDS
+@pytest.mark.parametrize(("quota", "seconds"), _lengths())
+def test_a_sliding_window_server_throttles_nothing(backend: Backend, quota: int, seconds: int) -> None:
+    """64 callers that never stop, ±15 ms on the way: not one 429, and at least 96 % of the quota is used."""
+
+    async def main() -> tuple[int, int]:
+        async with scene(Server(gates=[SlidingWindow(quota)], latency=WORK), rate_limit=RateLimit(quota)) as stage:
+
+            async def caller() -> None:
+                while anyio.current_time() < seconds:
+                    await stage.ask()
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(64):
+                    tasks.start_soon(caller)
+            journal = stage.world.journal
+            return journal.statuses[429], len(journal.between(0, seconds))
+
+    throttled, sent = simulate(main, backend)
+    used = sent / (quota * seconds)
+    figure(backend, f"quota {quota}/s for {seconds} s", throttled=throttled, used=f"{used:.1%}")
+    assert throttled == 0
+    assert used >= 0.96
