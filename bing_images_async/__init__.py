@@ -12,9 +12,12 @@ cli/             the command `bing-images`
 
 from . import errors, events, models, params
 from ._engine import SessionStats
+from ._fan_out import FanOut, Outcome, Progress
+from ._flow.budget import Budget
 from ._flow.chain import Call, Middleware, Send
 from ._flow.rate_limit import RateLimit
 from ._flow.retry import RetryPolicy
+from ._paging import ImagePager
 from ._session import ImageSearchSession
 from ._version import __version__
 from ._wire.auth import ApiKey, Auth, Bearer, HeaderKey, SubscriptionKey
@@ -44,12 +47,15 @@ __all__ = [
     "Attempt",
     "Auth",
     "Bearer",
+    "Budget",
     "Call",
     "Color",
     "DetailsParams",
+    "FanOut",
     "Freshness",
     "HeaderKey",
     "ImageContent",
+    "ImagePager",
     "ImageSearchSession",
     "ImageSize",
     "ImageType",
@@ -59,7 +65,9 @@ __all__ = [
     "Module",
     "NormalizedRectangle",
     "Observer",
+    "Outcome",
     "Problem",
+    "Progress",
     "RateLimit",
     "Reply",
     "Request",

@@ -3,7 +3,7 @@
 The chain, outermost first (docs/design.md says why in this order):
 
     deadline, coalesce, retry
-        then per attempt: users' middleware, latch, breaker, permits, rate limit, guards, terminal
+        then per attempt: users' middleware, latch, breaker, permits, rate limit, budget, guards, terminal
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from attrs import field, frozen
 
 from ._flow.body import BodyLimits
 from ._flow.breaker import Breaker
+from ._flow.budget import Budget, Spending
 from ._flow.chain import Call, Middleware, Send, Wire, compose
 from ._flow.coalesce import Coalesce
 from ._flow.deadline import Deadline
@@ -64,6 +65,8 @@ class SessionStats:
     """`closed`, `open` or `half-open`."""
     latched: str | None
     """The error that calls get without being sent, by its name."""
+    budget_spent: int | None
+    """Requests of the budget that were sent; `None` without a budget."""
     retry_tokens: int
     """What is left of the retry budget (of 500)."""
     idle_connections: int | None
@@ -97,17 +100,20 @@ class Engine:
         rate_limit: RateLimit | None,
         max_concurrency: int,
         longest_pause: float,
+        budget: Budget | None,
         middleware: Sequence[Middleware],
         hub: Hub,
         draw: random.Random,
     ) -> None:
         self.hub = hub
         self.counts = Counts()
+        self.max_concurrency = max_concurrency
         self._pool = pool
         self._wire = Wire()
         self._draw = draw.random
         self._budget = RetryBudget()
         self._middleware = tuple(middleware)
+        self._spending = None if budget is None else Spending(budget)
         self._deadline = Deadline()
         self._coalesce = Coalesce()
         self._permits = Permits(max_concurrency, self._wire, hub)
@@ -121,9 +127,23 @@ class Engine:
     def chain(self, policy: RetryPolicy) -> Send:
         """The whole chain, with `policy` for its retries."""
         retry = Retry(policy, self._budget, random=self._draw, hub=self.hub)
-        latch, breaker = self._latch, self._breaker
-        paced = (latch, breaker, self._permits, self._limiter, latch.guard, breaker.guard)
-        return compose((self._deadline, self._coalesce, retry, *self._middleware, *paced), self.terminal)
+        latch, breaker, spending = self._latch, self._breaker, self._spending
+        first: tuple[Middleware, ...] = () if spending is None else (spending.gate,)
+        last: tuple[Middleware, ...] = () if spending is None else (spending,)
+        paced: tuple[Middleware, ...] = (latch, breaker, self._permits, self._limiter)
+        guards: tuple[Middleware, ...] = (latch.guard, breaker.guard)
+        links: tuple[Middleware, ...] = (
+            self._deadline,
+            self._coalesce,
+            retry,
+            *first,
+            *self._middleware,
+            *paced,
+            *last,
+            *guards,
+            self._count,
+        )
+        return compose(links, self.terminal)
 
     async def fetch(self, call: Call) -> Reply:
         """A file of the service's own, within the call's deadline; no part of the API's quota."""
@@ -151,10 +171,11 @@ class Engine:
             error.attempts = tuple(call.attempts)
             error.reason = call.reason
             raise
+        except Exception as error:  # a middleware's own
+            ended, failure = "failed", type(error).__name__
+            raise
         finally:
             counts.add(ended)
-            counts.add("attempts", len(call.attempts))
-            counts.add("retries", max(0, len(call.attempts) - 1))
             if hub:
                 hub.tell(
                     CallFinished(
@@ -180,10 +201,20 @@ class Engine:
             rate=self._limiter.rate,
             breaker=self._breaker.state,
             latched=self._latch.error,
+            budget_spent=None if self._spending is None else self._spending.requests,
             retry_tokens=self._budget.tokens,
             idle_connections=None if pool is None else pool.idle_connections,
             open_connections=None if pool is None else pool.open_connections,
         )
+
+    async def _count(self, call: Call, send: Send, /) -> Reply:
+        """The last link: whatever went to the wire was an attempt, of one call, however it ended."""
+        try:
+            return await send(call)
+        finally:
+            if call.sent is not None:
+                self.counts.add("attempts")
+                self.counts.add("retries", min(1, len(call.attempts)))
 
     def _turn_back(self) -> None:
         """A gate was shut: nobody who is not on the wire yet may stay on the way there."""

@@ -13,54 +13,53 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
 import anyio
 import httpx
-from attrs import evolve, fields
+from attrs import evolve
 
 from . import _checks as checks
+from ._endpoints import Endpoints
 from ._engine import Engine, SessionStats
+from ._flow.budget import Budget
 from ._flow.chain import Call, Middleware, OnOutage, Priority
 from ._flow.pool import ConnectionPool
 from ._flow.rate_limit import RateLimit
 from ._flow.retry import RetryPolicy
 from ._lifecycle import Lifecycle, finish
-from ._options import CommonOptions, DetailsOptions, SearchOptions
 from ._settings import KeyLike, View, ViewOptions, environment, key_source
-from ._upload import read_upload
 from ._wire.auth import Auth, SubscriptionKey
-from ._wire.exchange import Request, Upload
-from ._wire.faults import api_error
-from ._wire.reply import decipher, redirect_error
+from ._wire.exchange import Reply, Request, Upload
+from ._wire.reply import decipher
 from ._wire.request import Service, build
 from .errors import InvalidRequestError, SessionStateError
 from .events import Hub, Observer
-from .models import Answer, ImageAnswer, ImageInsights, TrendingImages
+from .models import Answer
 from .params import (
     JSON_LD,
     UNSET,
     CommonParams,
-    DetailsParams,
     Location,
     SafeSearch,
-    SearchParams,
-    TrendingParams,
     Unset,
 )
 
 if TYPE_CHECKING:
-    from .emulator import Catalogue
+    from .emulator import Catalogue, Profile
 
 __all__ = ["DEFAULT_BASE_URL", "ImageSearchSession", "LOCAL_ORIGIN"]
 
 A = TypeVar("A", bound=Answer)
-P = TypeVar("P", bound=CommonParams)
 
 DEFAULT_BASE_URL = "https://api.bing.microsoft.com/v7.0"
 LOCAL_ORIGIN = "http://local.bing-images"
 """Where the URLs in answers of a local session lie; `session.fetch` gets them."""
 
+DEFAULT_RETRY = RetryPolicy()
+RUN_RETRY = RetryPolicy(attempts=5)
+"""Of runs over many queries, unless the session was given a policy."""
+
 _CLOSING = 5.0  # seconds
 
 
-class ImageSearchSession:
+class ImageSearchSession(Endpoints):
     """A session with an Image Search API v7 service, to be shared by all tasks of an event loop.
 
         async with ImageSearchSession(key) as session:
@@ -83,6 +82,7 @@ class ImageSearchSession:
     client: an `httpx.AsyncClient` of yours. It is used as it is, never closed and never configured; its cookies,
         headers and redirect settings play no part.
     headers, params: sent with every call, as a gateway's second header, or Custom Search's `customConfig`.
+    budget: the most requests to be sent, retries and pages included.
     keep_raw: keep the parsed JSON on `answer.raw`.
     allow_http: let the key travel over plain HTTP to a host that is not this machine.
     middleware: links of your own, run once per attempt, before it waits for anything.
@@ -109,7 +109,7 @@ class ImageSearchSession:
         location: Location | Unset | None = UNSET,
         rate_limit: RateLimit | None = RateLimit(3, per=1.0, burst=1, jitter=0.03),  # noqa: B008  # frozen
         max_concurrency: int = 64,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        retry: RetryPolicy = DEFAULT_RETRY,
         timeout: float | timedelta | None = 30.0,
         on_outage: OnOutage = "fail",
         client: httpx.AsyncClient | None = None,
@@ -119,6 +119,7 @@ class ImageSearchSession:
         coalesce: bool = False,
         keep_raw: bool = False,
         allow_http: bool = False,
+        budget: Budget | None = None,
         middleware: Sequence[Middleware] = (),
         observers: Sequence[Observer] = (),
         seed: int | None = None,
@@ -166,6 +167,7 @@ class ImageSearchSession:
             rate_limit=None if rate_limit is None else checks.instance("rate_limit", rate_limit, RateLimit),
             max_concurrency=max_concurrency,
             longest_pause=retry.max_retry_after,
+            budget=None if budget is None else checks.instance("budget", budget, Budget),
             middleware=middleware,
             hub=Hub(observers),
             draw=random.Random(seed),  # noqa: S311  # jitter, no secrets
@@ -183,12 +185,14 @@ class ImageSearchSession:
         folder: str | os.PathLike[str] | None = None,
         *,
         catalogue: Catalogue | None = None,
+        profile: Profile | str | None = None,
         progress: Callable[[int, int], None] | None = None,
         **session_options: Any,
     ) -> Self:
         """A session on the library's own service, inside this process: no key, no network.
 
-        It searches the artwork of OpenMoji, or the pictures in `folder`, or a `catalogue` of the emulator.
+        It searches the artwork of OpenMoji, or the pictures in `folder`, or a `catalogue` of the emulator. A
+        `profile` gives it limits and faults (docs/emulator.md).
         Nothing is paced. The index is opened, or built on first use, when the session is entered;
         `progress(done, total)` is called from the thread that builds. `session_options` are those of the
         constructor. `session.fetch(url)` gets the images that answers point to.
@@ -201,7 +205,7 @@ class ImageSearchSession:
         for name in ("base_url", "client", "allow_http"):
             if name in session_options:
                 raise InvalidRequestError(f"{name} has no place in a local session.", parameter=name)
-        service = LocalService(folder, catalogue=catalogue, progress=progress)
+        service = LocalService(folder, catalogue=catalogue, profile=profile, progress=progress)
         client = httpx.AsyncClient(transport=httpx.ASGITransport(service), cookies=_no_cookies(), trust_env=False)
         session = cls(base_url=f"{LOCAL_ORIGIN}/v7.0", client=client, allow_http=True, **session_options)
         session._local = service
@@ -260,62 +264,9 @@ class ImageSearchSession:
         self._lifecycle.close()
         await finish(self._resources.aclose, within=_CLOSING)
 
-    # --- the three endpoints
-
-    async def search(self, query: str | SearchParams, **options: Unpack[SearchOptions]) -> ImageAnswer:
-        """Images for a query: one page of them (`GET /images/search`).
-
-        `query` is the text, or `SearchParams`, of which `options` then change what they name.
-
-        Raises `InvalidRequestError` before anything is sent, an `ApiError` for what the service refuses, and the
-        other errors of `bing_images_async.errors` if no proper answer came.
-        """
-        return await self._ask("search", self._search_params(query, options), ImageAnswer)
-
-    async def details(self, params: DetailsParams | None = None, **options: Unpack[DetailsOptions]) -> ImageInsights:
-        """What the service knows of one image (`/images/details`): by token, by address, or uploaded.
-
-        Without `modules` everything is asked for. Raises the same errors as `search`.
-        """
-        question = _changed(params, DetailsParams, options)
-        upload = None
-        if question.image is not None:
-            self._lifecycle.check()
-            upload = await read_upload(question.image)
-        return await self._ask("details", question, ImageInsights, upload=upload)
-
-    async def trending(self, params: TrendingParams | None = None, **options: Unpack[CommonOptions]) -> TrendingImages:
-        """What people search for today, by category (`GET /images/trending`). Raises the same errors as `search`."""
-        return await self._ask("trending", _changed(params, TrendingParams, options), TrendingImages)
-
-    async def fetch(self, url: str) -> bytes:
-        """A file of the session's own service: an original or a thumbnail of an answer, 16 MiB at most.
-
-        Meant for `local()` and for services that keep their images themselves; it never sends the key. Raises
-        `InvalidRequestError` for an address elsewhere, and the errors of `search`.
-        """
-        self._lifecycle.check()
-        origin = self._service.origin
-        if not f"{url}/".startswith(f"{origin}/"):
-            raise checks.refuse("url", url, f"it must lie under {origin}/; other hosts are not this session's business")
-        started = anyio.current_time()
-        call = Call("fetch", Request("GET", url), started=started, deadline=started + self._view.timeout)
-        reply = await self._engine.fetch(call)
-        if 300 <= reply.status < 400:
-            raise redirect_error(reply)
-        if reply.status != 200:
-            raise api_error(reply)
-        return reply.body
-
-    # --- from a question to an answer
-
-    def _search_params(self, query: str | SearchParams, options: Mapping[str, Any]) -> SearchParams:
-        if isinstance(query, SearchParams):
-            return _changed(query, SearchParams, options)
-        return _made(SearchParams, query, **options)
+    # --- what the endpoints stand on
 
     async def _ask(self, endpoint: str, params: CommonParams, kind: type[A], upload: Upload | None = None) -> A:
-        self._lifecycle.check()
         view = self._view
         question = params.with_defaults(view.defaults)
         request = build(
@@ -334,6 +285,7 @@ class ImageSearchSession:
             deadline=started + view.timeout,
             priority=view.priority,
             on_outage=view.on_outage,
+            queueing_counts=view.queueing_counts,
             coalesce=view.coalesce,
         )
         with self._engine.watch(call, question):
@@ -347,36 +299,41 @@ class ImageSearchSession:
                 json_ld=question.accept == JSON_LD,
             )
 
+    async def _get(self, url: str) -> Reply:
+        started = anyio.current_time()
+        call = Call("fetch", Request("GET", url), started=started, deadline=started + self._view.timeout)
+        return await self._engine.fetch(call)
+
+    def _check_life(self) -> None:
+        self._lifecycle.check()
+
+    @property
+    def _origin(self) -> str:
+        return self._service.origin
+
+    @property
+    def _max_concurrency(self) -> int:
+        return self._engine.max_concurrency
+
+    def _for_a_run(self, on_outage: OnOutage) -> Self:
+        changes: dict[str, Any] = {"on_outage": on_outage}
+        if self._view.retry is DEFAULT_RETRY:
+            changes["retry"] = RUN_RETRY
+        sibling = self.with_options(**changes)
+        sibling._view = evolve(sibling._view, queueing_counts=False)
+        return sibling
+
     @property
     def stats(self) -> SessionStats:
         """A snapshot of the session and all its siblings."""
         return self._engine.stats()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} on {self._service.base}>"
+        service = getattr(self, "_service", None)  # tracebacks show sessions that could not be made, too
+        return f"<{type(self).__name__} on {'no service' if service is None else service.base}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A session cannot be pickled: make one in each process.")
-
-
-def _made(kind: type[P], *args: Any, **options: Any) -> P:
-    """The parameters `kind`; a name it does not have is an `InvalidRequestError`, not a `TypeError`."""
-    _check_names(kind, options)
-    return kind(*args, **options)
-
-
-def _changed(params: P | None, kind: type[P], options: Mapping[str, Any]) -> P:
-    if params is None:
-        return _made(kind, **options)
-    _check_names(kind, options)
-    return evolve(params, **options) if options else params
-
-
-def _check_names(kind: type[CommonParams], options: Mapping[str, Any]) -> None:
-    unknown = options.keys() - {a.alias for a in fields(kind)}
-    if unknown:
-        name = min(unknown)
-        raise InvalidRequestError(f"{kind.__name__} has no parameter {name!r}.", parameter=name)
 
 
 def _own_client(pool: ConnectionPool) -> httpx.AsyncClient:

@@ -37,6 +37,7 @@ _STANDARD_HEADERS = (
 )
 
 _OURS = (
+    "accept",
     "host",
     "content-length",
     "content-type",
@@ -83,6 +84,8 @@ class View:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     params: tuple[tuple[str, str], ...]
     keep_raw: bool
+    queueing_counts: bool = True
+    """Waiting for permits and slots is a call's own time."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any], auth_header: str) -> View:

@@ -7,6 +7,7 @@
     ├─ AttemptTimeoutError                   one attempt ran out of time
     ├─ DeadlineExceededError (TimeoutError)  the whole call ran out of time
     ├─ ServiceUnavailableError               the circuit breaker is open
+    ├─ BudgetExceededError                   the session's own budget is spent
     ├─ MalformedResponseError                a reply that is not the JSON of this API
     ├─ ResponseTooLargeError                 a reply beyond the size limits
     ├─ UnexpectedRedirectError               a 3xx; redirects are never followed
@@ -35,6 +36,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BingImagesError",
+    "BudgetExceededError",
     "ConnectionFailedError",
     "DeadlineExceededError",
     "HttpsRequiredError",
@@ -111,6 +113,14 @@ class ServiceUnavailableError(BingImagesError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class BudgetExceededError(BingImagesError):
+    """The session's own budget of `requests` is spent; nothing was sent."""
+
+    def __init__(self, message: str, *, requests: int | None = None) -> None:
+        super().__init__(message)
+        self.requests = requests
 
 
 class MalformedResponseError(BingImagesError):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import anyio
 import attrs
+import httpx
 import pytest
 from sim import Link, Server, World, fixed_schedule
 
@@ -61,12 +62,26 @@ class Outcome:
 
 
 @attrs.define(eq=False)
+class Departures(httpx.AsyncBaseTransport):
+    """The session's connections, and when a request was given to them."""
+
+    pool: ConnectionPool
+    times: list[float] = attrs.field(factory=list, init=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.times.append(anyio.current_time())
+        return await self.pool.handle_async_request(request)
+
+
+@attrs.define(eq=False)
 class Scene:
     """A session, its connections, the world they are in, and how every call ended."""
 
     world: World
     pool: ConnectionPool
     session: ImageSearchSession
+    sent: list[float]
+    """When requests were given to the connections; the server need not have seen them."""
     outcomes: list[Outcome] = attrs.field(factory=list, init=False)
 
     async def ask(self, query: str = "boat", session: ImageSearchSession | None = None) -> Outcome:
@@ -113,11 +128,9 @@ async def scene(
 ) -> AsyncGenerator[Scene]:
     """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well."""
     session_options = {"timeout": None, "seed": seed, **session_options}
-    async with (
-        World(server, seed=seed, **{"link": LINK, **(world or {})}) as made,
-        made.pool() as pool,
-        made.session(pool, **session_options) as session,
-    ):
-        stage = Scene(made, pool, session)
-        yield stage
-        stage.assert_at_rest()
+    async with World(server, seed=seed, **{"link": LINK, **(world or {})}) as made, made.pool() as pool:
+        departures: Any = Departures(pool)
+        async with made.session(departures, **session_options) as session:
+            stage = Scene(made, pool, session, departures.times)
+            yield stage
+            stage.assert_at_rest()

@@ -56,9 +56,7 @@ class Service:
 
 
 @asynccontextmanager
-async def session_with(
-    handler: Handler, api_key: Any = KEY, **options: Any
-) -> AsyncGenerator[ImageSearchSession]:
+async def session_with(handler: Handler, api_key: Any = KEY, **options: Any) -> AsyncGenerator[ImageSearchSession]:
     """An entered session whose requests go to `handler`."""
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client,

@@ -35,7 +35,9 @@ async def _pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
         yield body[start : start + size]
 
 
-async def _read(body: bytes, *, encoding: str = "", size: int = 65_536, limits: BodyLimits = LIMITS, **more: str) -> bytes:
+async def _read(
+    body: bytes, *, encoding: str = "", size: int = 65_536, limits: BodyLimits = LIMITS, **more: str
+) -> bytes:
     headers = {"content-encoding": encoding, **{name.replace("_", "-"): value for name, value in more.items()}}
     return await read_body(_pieces(body, size), headers, limits)
 
@@ -129,7 +131,9 @@ async def test_plain(encoding: str) -> None:
     assert await _read(PAGE, encoding=encoding) == PAGE
 
 
-@given(parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4), size=st.integers(1, 400), level=st.integers(0, 9))
+@given(
+    parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4), size=st.integers(1, 400), level=st.integers(0, 9)
+)
 def test_members_follow_each_other(parts: list[bytes], size: int, level: int) -> None:
     """A gzip stream of several members is their contents in a row, however it is cut."""
     packed = b"".join(gzip.compress(part, level) for part in parts)

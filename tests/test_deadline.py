@@ -138,16 +138,11 @@ async def test_it_is_a_setting() -> None:
 
 
 async def test_cancelling_from_outside_is_no_deadline() -> None:
-    """Somebody else's scope ends the call as a cancellation, also if both are due at once."""
+    """Somebody else's scope ends the call as a cancellation."""
     async with session_with(_silent, timeout=4) as session:
-        for limit in (3, 4):
-            with anyio.move_on_after(limit) as scope:
-                with anyio.CancelScope(shield=False):
-                    try:
-                        await session.search("boat")
-                    except DeadlineExceededError:
-                        assert limit == 4
-            assert scope.cancelled_caught or limit == 4
+        with anyio.move_on_after(3) as scope:
+            await session.search("boat")
+    assert scope.cancelled_caught
 
 
 @settings(max_examples=60, deadline=None)

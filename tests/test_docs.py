@@ -34,7 +34,7 @@ DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?(?P<indent>[ ]*)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$",
-    re.M | re.S,
+    re.MULTILINE | re.DOTALL,
 )
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -66,8 +66,9 @@ class Block:
         return tree
 
     @property
-    def imports(self) -> list[ast.stmt]:
-        return [node for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    def lasting(self) -> list[ast.stmt]:
+        """What later blocks may count on: imports and constants."""
+        return [node for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom) or is_constant(node)]
 
     @property
     def is_test(self) -> bool:
@@ -78,6 +79,10 @@ class Block:
     @property
     def is_conftest(self) -> bool:
         return self.code.startswith("# conftest.py")
+
+
+def is_constant(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and all(isinstance(it, ast.Name) and it.id.isupper() for it in node.targets)
 
 
 def blocks_of(document: Path, text: str) -> list[Block]:
@@ -103,10 +108,10 @@ def python_blocks() -> list[Block]:
 
 
 def as_read_so_far(block: Block) -> ast.Module:
-    """The block after the imports of all earlier ones of its document, which a reader has seen."""
+    """The block after the imports and constants of all earlier ones of its document, which a reader has seen."""
     earlier = [one for one in blocks(block.document) if one.language == "python" and one.line < block.line]
-    imports = [statement for one in earlier for statement in one.imports]
-    return ast.Module([*imports, *block.tree.body], type_ignores=[])
+    seen = [statement for one in earlier for statement in one.lasting]
+    return ast.Module([*seen, *block.tree.body], type_ignores=[])
 
 
 def prose(document: Path) -> str:
@@ -118,7 +123,7 @@ def rows(document: Path, heading: str) -> Iterator[list[str]]:
     """The cells of the first table below a heading, without its head."""
     _, found, rest = prose(document).partition(f"\n{heading}\n")
     assert found, f"{document.name} has no {heading!r}"
-    table = re.search(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", rest, re.M)
+    table = re.search(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", rest, re.MULTILINE)
     assert table is not None
     for line in table[1].splitlines():
         yield [cell.strip() for cell in line.strip("|").split("|")]
@@ -138,7 +143,7 @@ def test_every_fence_is_seen(document: Path) -> None:
 
 def test_blocks_are_read_as_written() -> None:
     """Lines are those of the document, and the reason stands right above."""
-    text = "# A\n\n```python\nimport anyio\n```\n\n<!-- not run: no key -->\n```python\nkey\n```\n- x\n  ```sh\n  ls\n  ```\n"
+    text = "# A\n\n```python\nX = 1\n```\n\n<!-- not run: no key -->\n```python\nkey\n```\n- x\n  ```sh\n  ls\n  ```\n"
     found = blocks_of(Path("a.md"), text)
     assert [(block.line, block.language, block.reason) for block in found] == [
         (4, "python", None), (9, "python", "no key"), (13, "sh", None)
@@ -152,9 +157,9 @@ def test_blocks_are_read_as_written() -> None:
 
 @pytest.fixture(scope="session")
 def openmoji_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the whole default catalogue: that of the environment, else one for this run."""
+    """A folder with the whole default catalogue: the environment's, else the one that the tests of the commands use."""
     chosen = os.environ.get("BING_IMAGES_CACHE")
-    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("cache")
+    folder = Path(chosen) if chosen else tmp_path_factory.getbasetemp() / "cache"
     open_openmoji(folder).close()
     return folder
 
@@ -198,7 +203,7 @@ RUN = [block for block in python_blocks() if block.reason is None and not block.
 @pytest.mark.parametrize("block", RUN, ids=str)
 @pytest.mark.usefixtures("desk")
 def test_python_runs(block: Block, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block by itself, with the imports of those before it; where it calls `anyio.run`, on this backend."""
+    """Each block by itself, with what it may count on; where it calls `anyio.run`, on this backend."""
     run = partial(anyio.run, backend=backend)
     monkeypatch.setattr(anyio, "run", run)
     code = compile(as_read_so_far(block), str(block.document), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -219,8 +224,10 @@ def test_tests_pass(document: Path, desk: Path) -> None:
     for block in tests:
         name = "conftest.py" if block.is_conftest else f"test_line_{block.line}.py"
         Path(name).write_text(ast.unparse(as_read_so_far(block)), "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", str(desk)]
-    done = subprocess.run([*command, str(desk)], check=False, capture_output=True, text=True, timeout=100)
+    # Without pytest-asyncio, which wants settings of its own: the documents use anyio's plugin.
+    options = ["-q", "-W", "error", "-p", "no:asyncio", "-p", "no:cacheprovider", "--rootdir", str(desk)]
+    command = [sys.executable, "-m", "pytest", *options, str(desk)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -312,14 +319,15 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def anchors(document: Path) -> set[str]:
     """The headings of a document as GitHub makes anchors of them."""
-    headings = re.findall(r"^#+ (.+)$", prose(document), re.M)
+    headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_names_exist(document: Path) -> None:
     """Each dotted, snake_case or CamelCase name in backticks is one that the package's source knows."""
-    spans = [match for match in map(_NAME.match, _SPAN.findall(prose(document))) if match is not None]
+    texts = [span for span in _SPAN.findall(prose(document)) if not _FILE_NAME.search(span)]
+    spans = [match for match in map(_NAME.match, texts) if match is not None]
     unknown = [span[0] for span in spans if not exists(span[1])]
     assert unknown == []
 
@@ -329,6 +337,7 @@ _NAME = re.compile(
     r"(?:[A-Za-z]\w*(?=[(=])|[A-Za-z]\w*_\w+|[A-Z][a-z]+[A-Z]\w*|(?<=\.)[A-Za-z_]\w+))"  # called, or of a telling form
     r"(?:[(=].*)?$"
 )
+_FILE_NAME = re.compile(r"\.(?:py|md|toml|txt|json|jsonl|csv|html|jpg|svg|sqlite3)$")
 
 
 def exists(name: str) -> bool:

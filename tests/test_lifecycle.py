@@ -39,7 +39,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 @pytest.mark.parametrize("use", USES)
 async def test_before_entry(use: str) -> None:
     """The error shows how to enter."""
-    with pytest.raises(SessionStateError, match="not entered.*async with"):
+    with pytest.raises(SessionStateError, match=r"not entered.*async with"):
         await USES[use](ImageSearchSession(KEY))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -158,10 +159,7 @@ async def test_unknown_exceptions_pass() -> None:
     fault = _OwnError("mine")
 
     async def my_transport(request: httpx.Request) -> httpx.Response:
-        try:
-            raise LookupError("first")
-        except LookupError as first:
-            raise fault from first
+        raise fault from LookupError("first")
 
     async with session_with(my_transport) as session:
         with pytest.raises(_OwnError) as caught:
@@ -199,10 +197,9 @@ async def test_responses_are_closed(status: int) -> None:
     """Whatever they say."""
     body = Chunks(httpx.Response(200, json=page()).content)
     async with session_with(streaming(body, status), retry=ONCE) as session:
-        try:
+        with suppress(errors.ApiError):
             await session.search("boat")
-        except errors.ApiError as error:
-            assert error.status == status
+    assert body.given == 1
     assert body.closed
 
 
@@ -254,7 +251,13 @@ class TestSockets:
 
     @pytest.mark.parametrize(
         "response",
-        [b"", b"HTTP/1.1 200 OK\r\nConte", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nNo colon\r\n\r\n", b"\x16\x03\x01\x02"],
+        [
+            b"",
+            b"HTTP/1.1 200 OK\r\nConte",
+            b"garbage\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
+            b"\x16\x03\x01\x02",
+        ],
     )
     async def test_a_peer_that_speaks_something_else(self, response: bytes) -> None:
         """Closed at once, half a head, no HTTP at all."""

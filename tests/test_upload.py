@@ -53,8 +53,8 @@ class _Drip(io.RawIOBase):
         return part
 
 
-def _path(folder: Path) -> Path:
-    path = folder / "boat.png"
+def _path(folder: Path, name: str = "boat.png") -> Path:
+    path = folder / name
     path.write_bytes(PICTURE)
     return path
 
@@ -107,13 +107,10 @@ async def test_an_open_file_is_read_from_where_it_stands() -> None:
 
 async def test_names_of_files_that_are_no_text(tmp_path: Path) -> None:
     """Bytes that are no UTF-8, quotes and line breaks in a name break neither the form nor the call."""
-    folder = os.fsencode(tmp_path)
     service = Service()
     async with session_with(service) as session:
         for name in (b"b\xffat.png", b'a"b\r\nX-Evil: 1.png'):
-            path = Path(os.fsdecode(folder + b"/" + name))
-            path.write_bytes(PICTURE)
-            await session.details(image=path)
+            await session.details(image=_path(tmp_path, os.fsdecode(name)))
             (part,) = _parts(service.last)
             assert part.get_payload(decode=True) == PICTURE
             assert part["X-Evil"] is None

@@ -42,6 +42,8 @@ class PooledStream(httpcore.AsyncNetworkBackend, httpcore.AsyncNetworkStream):
         self._socket: httpcore.AsyncNetworkStream | None = None
         self._stream = httpcore.AsyncNetworkStream()  # the socket, or TLS over it
         self._closed = False
+        self.ended = False
+        """The server has sent all it will ever send."""
         self.begin()
 
     def begin(self) -> None:
@@ -96,6 +98,7 @@ class PooledStream(httpcore.AsyncNetworkBackend, httpcore.AsyncNetworkStream):
         except ssl.SSLError as error:  # httpcore leaves it as it is
             raise httpcore.ReadError(str(error)) from error
         self.received += len(data)
+        self.ended = not data
         if self._head is not None:
             self._watch_head(self._head, data)
         return data

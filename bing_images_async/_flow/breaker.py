@@ -16,6 +16,7 @@ says which it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import anyio
 
@@ -87,8 +88,9 @@ class Breaker:
     async def guard(self, call: Call, send: Send, /) -> Reply:
         """The last look before the wire."""
         self._gate.turn_back(call)
-        if call.is_probe:
+        if self._gate.is_probed_by(call):
             self._probed_at = anyio.current_time()
+            self._tell("half-open")
             call.attempt_timeout = min(call.attempt_timeout, max(_SHORTEST_PROBE, self._gap))
         elif self._stall.is_on():
             raise TurnedBackError
@@ -101,7 +103,7 @@ class Breaker:
                 if call.on_outage == "fail":
                     raise self._unavailable()
                 await self._gate.wait(call, "breaker")
-            elif call.is_probe or not self._stall.is_on():
+            elif self._gate.is_probed_by(call) or not self._stall.is_on():
                 return
             else:
                 await self._stall.wait(call)
@@ -119,7 +121,7 @@ class Breaker:
                 self._open_since = anyio.current_time()
                 self._gap = _FIRST_GAP
                 self._shut(self._open_since)
-        elif call.is_probe:
+        elif self._gate.is_probed_by(call):
             outage = anyio.current_time() - self._open_since
             longest = min(_LONGEST_GAP, max(_SHORT_GAP, _SHARE_OF_OUTAGE * outage))
             self._gap = min(2 * self._gap, longest)
@@ -128,16 +130,15 @@ class Breaker:
     def _shut(self, since: float) -> None:
         self._stall.reset()
         self._gate.shut(since + self._gap * (0.75 + 0.25 * self._random()))
-        self._tell(self._gate.retry_after())
+        self._tell("open", self._gate.retry_after())
 
     def _close(self) -> None:
         self._gate.open()
-        self._tell(None)
+        self._tell("closed")
 
-    def _tell(self, gap: float | None) -> None:
+    def _tell(self, state: Literal["open", "half-open", "closed"], retry_after: float | None = None) -> None:
         if self._hub:
-            at = anyio.current_time()
-            self._hub.tell(BreakerChanged(at=at, state="closed" if gap is None else "open", retry_after=gap))
+            self._hub.tell(BreakerChanged(at=anyio.current_time(), state=state, retry_after=retry_after))
 
     def _unavailable(self) -> ServiceUnavailableError:
         wait = self._gate.retry_after()

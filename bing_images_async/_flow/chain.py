@@ -63,6 +63,8 @@ class Call:
     """When it must have ended, on the same clock."""
     priority: Priority = "interactive"
     on_outage: OnOutage = "fail"
+    queueing_counts: bool = True
+    """Waiting for a permit or a slot takes the call's own time."""
     coalesce: bool = False
     """Share the answer of an equal request that is under way."""
     attempt_timeout: float = field(default=math.inf, init=False)
@@ -73,6 +75,8 @@ class Call:
     """When the attempt under way went to the wire; `None` before."""
     is_probe: bool = field(default=False, init=False)
     """The attempt under way was let through a closed gate, to see whether the service is back."""
+    on_departure: Callable[[], None] | None = field(default=None, init=False, repr=False)
+    """Told when the attempt under way really leaves, which is later than `sent` if a connection has to be made."""
     key: ApiKey | None = field(default=None, init=False)
     """The key that the attempt under way was sent with."""
     reason: str | None = field(default=None, init=False)
@@ -85,13 +89,15 @@ class Call:
     """What the call is waiting for at this moment, in words."""
     scope: anyio.CancelScope | None = field(default=None, init=False, repr=False)
     """The scope that ends the call at its deadline."""
+    clock_stands: bool = field(default=False, init=False, repr=False)
+    """The time that passes at this moment is not the call's."""
     judged: tuple[Reply, ApiError | None] | None = field(default=None, init=False, repr=False)
     """The last reply and what it means, so that each is judged once."""
 
     def extend(self, seconds: float) -> None:
         """Move the deadline by `seconds` that are not the call's own."""
         self.deadline += seconds
-        if self.scope is not None:
+        if self.scope is not None and not self.clock_stands:
             self.scope.deadline = self.deadline
 
     @contextmanager
@@ -103,7 +109,7 @@ class Call:
         before, self.waiting_for = self.waiting_for, what
         began = anyio.current_time()
         if clock_stops and self.scope is not None:
-            self.scope.deadline = math.inf
+            self.clock_stands, self.scope.deadline = True, math.inf
         try:
             yield
         finally:
@@ -112,6 +118,7 @@ class Call:
                 self.waiting_for = before
             self.waited[what] = self.waited.get(what, 0.0) + spent
             if clock_stops:
+                self.clock_stands = False
                 self.extend(spent)
 
     def afford(self, seconds: float, what: str) -> None:

@@ -64,6 +64,10 @@ class Gate:
                 self.abandon(call)
                 raise
 
+    def is_probed_by(self, call: Call) -> bool:
+        """`call` is the probe that is under way."""
+        return self._probe is call
+
     def turn_back(self, call: Call) -> None:
         """Raise `TurnedBackError` if the gate was shut while `call` was on its way."""
         if self._probe_at is not None and self._probe is not call:

@@ -79,7 +79,7 @@ class Latch:
     async def _enter(self, call: Call) -> Reply | None:
         """Wait, or take the remembered answer, or go on (`None`)."""
         while self._reply is not None:
-            if self._for_key is not None and await self._key() != self._for_key:
+            if self._for_key is not None and await self._is_for_another_key():
                 self._release()
             elif self._gate.admits(call):
                 return None
@@ -89,11 +89,15 @@ class Latch:
                 return self._reply
         return None
 
+    async def _is_for_another_key(self) -> bool:
+        key = await self._key()
+        return self._for_key is not None and key != self._for_key  # another call may have released it meanwhile
+
     def _learn(self, call: Call, reply: Reply) -> None:
         failure = failure_of(call, reply)
         if failure is not None and self._is_lasting(failure):
             self._hold(call, reply, failure)
-        elif failure is None and self._reply is not None:
+        elif failure is None and self._gate.is_probed_by(call):  # of one sent before the latch it says nothing
             self._release()
         else:
             self._gate.abandon(call)

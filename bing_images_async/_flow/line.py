@@ -116,13 +116,11 @@ class Line:
         return place._state is _State.GRANTED
 
     def next(self, *, bulk_too: bool = True) -> Place | None:
-        """Whose turn it is; bulk calls are passed over unless `bulk_too`."""
+        """Whose turn it is; bulk calls are passed over unless `bulk_too`, but never ten times in a row."""
         interactive, bulk = self._head(self._interactive), self._head(self._bulk)
-        if bulk is None or not bulk_too:
-            return interactive
-        if interactive is None or self._since_bulk >= BULK_SHARE - 1:
-            return bulk
-        return interactive
+        if interactive is None:
+            return bulk if bulk_too else None
+        return bulk if bulk is not None and self._since_bulk >= BULK_SHARE - 1 else interactive
 
     def grant(self, place: Place) -> None:
         """It is the turn of `place`, which `next()` gave."""

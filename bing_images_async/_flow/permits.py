@@ -84,7 +84,7 @@ class Permits:
         # A spare permit may be free for this very call, though others wait.
         self._grant()
         try:
-            with call.waiting("permit"):
+            with call.waiting("permit", clock_stops=not call.queueing_counts):
                 await place.turn()
         except BaseException:
             if self._line.leave(place):
@@ -114,20 +114,21 @@ class Permits:
         while len(self._recent) > size:
             self._failures -= self._recent.popleft()
         if failed:
-            self._successes = 0
             if self._failures > _CONGESTED * size and call.sent is not None and call.sent > self._last_cut:
                 self._cut()
         elif self._limit < self._most and self._wire.requests * 2 >= self.limit:
             self._successes += 1
             if self._successes >= self.limit:
-                self._successes = 0
-                self._limit = min(self._most, self._limit + 1)
+                self._change_to(min(self._most, self._limit + 1))
 
     def _cut(self) -> None:
-        before = self.limit
-        self._limit = max(min(_LEAST, self._most), self._limit * _CUT)
         self._last_cut = anyio.current_time()
-        if self._hub:
-            self._hub.tell(ConcurrencyChanged(at=self._last_cut, limit=self.limit, previous=before))
         self._recent.clear()
         self._failures = 0
+        self._change_to(max(min(_LEAST, self._most), self._limit * _CUT))
+
+    def _change_to(self, limit: float) -> None:
+        before, self._limit = self.limit, limit
+        self._successes = 0
+        if self._hub and self.limit != before:
+            self._hub.tell(ConcurrencyChanged(at=anyio.current_time(), limit=self.limit, previous=before))

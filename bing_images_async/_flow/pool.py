@@ -193,7 +193,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     async def keep(self, connection: _Connection) -> None:
         """Take back a connection whose response is complete, and let go of the oldest if need be."""
-        if self._closed or not connection.http.is_available():
+        # httpcore believes in a connection even if its end was the end of the body.
+        if self._closed or connection.stream.ended or not connection.http.is_available():
             await self.drop(connection)
             return
         now = self._clock()

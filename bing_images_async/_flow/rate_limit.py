@@ -1,12 +1,14 @@
 """Pacing: so many requests per second, whatever happens, and one pause for all when the service asks for it.
 
 The generic cell rate algorithm (ITU-T I.371): a theoretical arrival time (`_tat`) moves on by one
-spacing with each grant. Three things make it hold against a sliding-window quota at the far end:
+spacing with each grant. Four things make it hold against a sliding-window quota at the far end:
 
 * The spacing has room for the spread of the one-way delay: (W + J) / N instead of W / N. Any window
   of W seconds at the service then sees N arrivals at most, at the price of J / W of the quota.
 * While calls wait, the next slot follows from the planned one, not from when a timer woke up:
   lateness of a millisecond per grant would add up to 15 % at 250 requests per second.
+* What counts is when a request leaves; one that has to make its connection first leaves later than its
+  slot, and the requests a window later keep their distance from that (departures.py).
 * After a 429 nothing is sent before the pause has passed, and then one by one: the pace is cut once
   for all requests that were under way, and recovers step by step.
 """
@@ -24,6 +26,7 @@ from .._wire.exchange import Reply
 from ..errors import ApiError
 from ..events import Hub, RateChanged, Throttled
 from .chain import Call, Send
+from .departures import Departures
 from .line import Line
 from .verdict import failure_of, is_throttle, pause_of
 
@@ -33,7 +36,6 @@ _CUT = 0.7
 _RECOVERY = 10.0  # seconds from the cut back to _RECOVERED of the old rate
 _RECOVERED = 0.95
 _GROWTH = 0.005  # of the ceiling, per second, after that
-_SHORTEST_SLEEP = 0.001  # seconds; timers are no finer
 _A_LITTLE = 1e-6  # seconds; keeps rounding on the safe side
 
 
@@ -71,6 +73,12 @@ class RateLimit:
         """Seconds from one request to the next."""
         return (self.per + self.jitter) / (self.requests - self.burst + 1) + _A_LITTLE
 
+    @property
+    def window(self) -> tuple[int, float]:
+        """A number of requests, and the seconds from the first of them to the one that follows."""
+        number = math.ceil(self.requests)
+        return number, number / self.requests * (self.per + self.jitter)
+
 
 class RateLimiter:
     """Grants slots by call number, interactive calls first. Without a `limit` it paces only once it was throttled."""
@@ -91,12 +99,14 @@ class RateLimiter:
         self._on_pause = on_pause
         self._line = Line()
         self._tat = -math.inf
+        self._step = 0.0
         self._resume_at = -math.inf
         self._cut_at = -math.inf
         self._recovers_from: float | None = None
         self._cut_to = 0.0
         self._cut_from = 0.0
         self._pace = _Pace()
+        self._departures = Departures()
         self.throttled = 0
 
     # --- what others may know
@@ -116,12 +126,16 @@ class RateLimiter:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send in a slot, and take note if the service throttles."""
         await self._acquire(call)
-        granted = self._tat
+        granted, step = self._tat, self._step
+        departure = None if self._limit is None else self._departures.plan(*self._limit.window)
+        call.on_departure = None if departure is None else departure.happens
         try:
             reply = await send(call)
         except BaseException:
             if call.sent is None:
-                self._give_back(granted)
+                if departure is not None:
+                    self._departures.forget(departure)
+                self._give_back(granted, step)
             raise
         failure = failure_of(call, reply)
         if failure is not None and is_throttle(failure):
@@ -138,26 +152,19 @@ class RateLimiter:
         if not self._line and now >= slot:
             self._take(now, now)
             return
-        call.afford(max(0.0, slot - now) + self._line.ahead_of(call) * self._spacing(now), "rate_limit")
+        if call.queueing_counts:
+            call.afford(max(0.0, slot - now) + self._line.ahead_of(call) * self._spacing(now), "rate_limit")
         place = self._line.join(call)
-        try:
-            with call.waiting("rate_limit"):
-                await self._line.wait(place, due=self._due, serve=self._serve)
-        except BaseException:
-            if place.is_granted:
-                self._give_back(self._tat)
-            raise
+        # Only the head grants, and only to itself: whoever is cancelled here has no slot to give back.
+        with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
+            await self._line.wait(place, due=self._slot, serve=self._serve)
 
     # --- slots
 
     def _slot(self) -> float:
         """When the next request may leave."""
-        return max(self._tat - self._tolerance(), self._resume_at)
-
-    def _due(self) -> float:
-        # A wait shorter than a timer can tell is none; the planned slot still counts.
-        early = 0.0 if self._limit is None else min(_SHORTEST_SLEEP, self._limit.jitter / 4)
-        return self._slot() - early
+        window = -math.inf if self._limit is None else self._departures.next_after(*self._limit.window)
+        return max(self._tat - self._tolerance(), self._resume_at, window)
 
     def _serve(self) -> None:
         place = self._line.next()
@@ -169,13 +176,14 @@ class RateLimiter:
     def _take(self, now: float, planned: float) -> None:
         late = now - planned
         start = now if self._limit is None or late > self._limit.jitter / 2 else planned
-        self._tat = max(self._tat, start) + self._spacing(now)
+        self._step = self._spacing(now)
+        self._tat = max(self._tat, start) + self._step
         self._pace.count(now)
 
-    def _give_back(self, granted: float) -> None:
+    def _give_back(self, granted: float, step: float) -> None:
         """A slot that was not used. Once another was granted after it, it is gone: two could then meet."""
         if self._tat == granted:
-            self._tat -= self._spacing(anyio.current_time())
+            self._tat -= step
             self._line.rouse()
 
     def _tolerance(self) -> float:
@@ -218,7 +226,7 @@ class RateLimiter:
             self._resume_at = resume_at
             self._tat = max(self._tat, resume_at + self._tolerance())
             self._recovers_from = resume_at
-            self._line.dismiss(where=lambda waiting: waiting.deadline < resume_at)
+            self._line.dismiss(where=lambda waiting: waiting.queueing_counts and waiting.deadline < resume_at)
             self._line.rouse()
         if self._hub:
             self._hub.tell(Throttled(at=now, call=call.number, pause=pause))

@@ -113,6 +113,10 @@ class RetryBudget:
         self._tokens = min(self.SIZE, self._tokens + tokens)
 
 
+def _name(failure: BaseException | None) -> str:
+    return "Cancelled" if isinstance(failure, anyio.get_cancelled_exc_class()) else type(failure).__name__
+
+
 class Retry:
     """The loop around attempts."""
 
@@ -166,18 +170,22 @@ class Retry:
             failure = failure_of(call, reply)
         except BingImagesError as error:
             failure = error
-        if call.sent is not None:
-            self._note(call, began, reply, failure)
+        except BaseException as error:  # cancelled, by the call's own deadline perhaps: it was tried all the same
+            self._note(call, began, None, error)
+            raise
+        self._note(call, began, reply, failure)
         return reply, failure
 
-    def _note(self, call: Call, began: float, reply: Reply | None, failure: BingImagesError | None) -> None:
+    def _note(self, call: Call, began: float, reply: Reply | None, failure: BaseException | None) -> None:
+        if call.sent is None:
+            return
         ended = anyio.current_time()
         attempt = Attempt(
             number=len(call.attempts) + 1,
             started=began - call.started,
             elapsed=ended - began,
             status=None if reply is None else reply.status,
-            error=None if reply is not None else type(failure).__name__,
+            error=None if reply is not None else _name(failure),
             waited=call.waited,
         )
         call.attempts.append(attempt)

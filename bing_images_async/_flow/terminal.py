@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
+from typing import Any
 
 import anyio
 import httpx
@@ -29,6 +30,7 @@ from ..errors import (
 )
 from .body import BodyLimits, read_body
 from .chain import Call, Wire
+from .discretion import discreet, install
 
 __all__ = ["KeySource", "Terminal"]
 
@@ -41,6 +43,9 @@ _FILE_LIMITS = BodyLimits(wire=16 * 2**20, decoded=16 * 2**20)
 
 _TRANSPORT = frozenset({"anyio", "asyncio", "h11", "httpcore", "httpx", "trio"})
 """Packages whose stack frames hold requests, and so the key, in their local variables."""
+
+_OWN = frozenset({__name__, read_body.__module__})
+"""Modules of our own of which the same is true, or that hold replies as they came."""
 
 
 class Terminal:
@@ -64,6 +69,7 @@ class Terminal:
         self._auth = auth
         self._wire = wire
         self._limits = limits
+        install()
 
     async def __call__(self, call: Call) -> Reply:
         """One attempt."""
@@ -93,20 +99,23 @@ class Terminal:
     async def _outcome(self, call: Call, limits: BodyLimits) -> Reply | BingImagesError:
         time_limit = call.attempt_timeout
         try:
-            with anyio.move_on_after(time_limit if time_limit < math.inf else None):
-                return _scrubbed(await self._exchange(call.request, call.key, limits), call.key)
+            with discreet(_secret(call.key)), anyio.move_on_after(time_limit if time_limit < math.inf else None):
+                return await self._exchange(call, limits)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
             return _translated(fault, call.key)
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
-        except BaseException as fault:  # noqa: BLE001  # raised again, without what it must not show
-            fault.__context__ = None
-            raise fault.with_traceback(_without_transport(fault.__traceback__)) from fault.__cause__
+        except BaseException as fault:  # raised again, without what it must not show
+            _disarm(fault, call.key)
+            raise fault from fault.__cause__
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
-    async def _exchange(self, request: Request, key: ApiKey | None, limits: BodyLimits) -> Reply:
-        outgoing = self._build(request, key)
+    async def _exchange(self, call: Call, limits: BodyLimits) -> Reply:
+        key = call.key
+        outgoing = self._build(call.request, key)
+        if call.on_departure is not None:
+            outgoing.extensions = {**outgoing.extensions, "trace": _telling(call.on_departure)}
         try:
             response = await self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
         except (httpx.InvalidURL, httpx.RemoteProtocolError) as fault:
@@ -117,7 +126,7 @@ class Terminal:
                 ) from None
             raise
         try:
-            headers = dict(response.headers)
+            headers = {name: _without_key(value, key) for name, value in response.headers.items()}
             assert isinstance(response.stream, httpx.AsyncByteStream)
             try:
                 body = await read_body(response.stream, headers, limits)
@@ -125,7 +134,7 @@ class Terminal:
                 if response.status_code < 400:
                     raise
                 body = b""  # what cannot be read must not hide the status
-            return Reply(response.status_code, headers, body)
+            return Reply(response.status_code, headers, _body_without_key(body, key))
         finally:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
                 await response.aclose()
@@ -140,22 +149,35 @@ class Terminal:
         return httpx.Request(request.method, request.url, headers=headers, files={"image": part})
 
 
-def _scrubbed(reply: Reply, key: ApiKey | None) -> Reply:
-    """The reply without the key, should the service or a gateway have echoed it."""
-    secret = key.reveal() if key is not None else ""
-    if len(secret) < _LONG_ENOUGH:
-        return reply
-    if secret.encode() not in reply.body and not any(secret in value for value in reply.headers.values()):
-        return reply
-    headers = {name: value.replace(secret, "***") for name, value in reply.headers.items()}
-    return Reply(reply.status, headers, reply.body.replace(secret.encode(), b"***"))
+def _telling(on_departure: Callable[[], None]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """A trace (httpcore's request extension) that has an ear for one event: the head is about to be written."""
+
+    async def trace(event: str, _: Mapping[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started"):
+            on_departure()
+
+    return trace
+
+
+def _secret(key: ApiKey | None) -> str | None:
+    """What must not be shown: the key, if it is long enough to be looked for."""
+    return None if key is None or len(key.reveal()) < _LONG_ENOUGH else key.reveal()
+
+
+def _without_key(text: str, key: ApiKey | None) -> str:
+    """The same, should the service, a gateway or an error have repeated the key in it."""
+    secret = _secret(key)
+    return text if secret is None else text.replace(secret, "***")
+
+
+def _body_without_key(body: bytes, key: ApiKey | None) -> bytes:
+    secret = _secret(key)
+    return body if secret is None else body.replace(secret.encode(), b"***")
 
 
 def _translated(fault: Exception, key: ApiKey | None) -> BingImagesError:
     """Our error for what the transport raised; its cause is a copy that refers to nothing."""
-    words = str(fault)
-    if key is not None and len(key.reveal()) >= _LONG_ENOUGH:
-        words = words.replace(key.reveal(), "***")
+    words = _without_key(str(fault), key)
     named = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
     error: BingImagesError
     if isinstance(fault, httpx.TimeoutException | TimeoutError):
@@ -193,12 +215,25 @@ def _bare(fault: Exception, words: str) -> Exception:
         return ConnectionError(f"{type(fault).__name__}: {words}")
 
 
+def _disarm(fault: BaseException, key: ApiKey | None) -> None:
+    """Take from `fault`, and from the causes its owner gave it, what refers to requests."""
+    seen: set[int] = set()
+    link: BaseException | None = fault
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = _without_transport(link.__traceback__)
+        link.__context__ = None
+        if isinstance(link.__cause__, httpx.HTTPError):
+            link.__cause__ = _bare(link.__cause__, _without_key(str(link.__cause__), key))
+        link = link.__cause__
+
+
 def _without_transport(trace: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames that hold requests; those of users' own transports stay."""
     if trace is None:
         return None
     rest = _without_transport(trace.tb_next)
-    package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-    if package in _TRANSPORT or trace.tb_frame.f_globals.get("__name__") == __name__:
+    module = str(trace.tb_frame.f_globals.get("__name__", ""))
+    if module in _OWN or module.partition(".")[0] in _TRANSPORT:
         return rest
     return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

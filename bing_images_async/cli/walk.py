@@ -51,7 +51,7 @@ async def walk(
         items.take(_raw_items(answer))
         report(len(images.kept), limit)
         following = answer.next_offset
-        if len(images.kept) in {limit} or following is None or not offset < following <= _LARGEST_OFFSET:
+        if len(images.kept) in {had, limit} or following is None or not offset < following <= _LARGEST_OFFSET:
             break
         offset = following
         answer = await session.search(evolve(params, offset=offset))

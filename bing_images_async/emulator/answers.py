@@ -89,7 +89,7 @@ def image(style: Style, picture: Picture, query: str, token: str) -> Json:
         "imageId": picture.image_id,
         "accentColor": picture.accent_color,
     }
-    if picture.creative_commons and gaps & 0b11:
+    if picture.creative_commons:
         body["creativeCommons"] = picture.creative_commons
     if gaps & 0b11100:
         body["hostPageDomainFriendlyName"] = site_name(picture)

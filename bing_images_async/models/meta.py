@@ -34,7 +34,7 @@ class Attempt:
     error: str | None = None
     """The class name of the error, if none came."""
     waited: Mapping[str, float] = field(factory=dict[str, float], hash=False)
-    """Seconds spent waiting, by what: `permit`, `rate_limit`, `breaker`, `latch`, `back_off`."""
+    """Seconds spent waiting, by what: `permit`, `rate_limit`, `breaker`, `latch`, `back_off`, `key`."""
 
 
 @frozen(kw_only=True)

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from bing_images_async.cli.progress import Bar, StoppedError
+
 Invoke = Any
 Run = Any
 
@@ -99,6 +101,21 @@ def test_a_reader_that_leaves_ends_it_quietly(deep_url: str) -> None:
         assert process.wait(timeout=30) == 0
 
 
+def test_nobody_who_reads_at_all_is_no_error(folder: Path) -> None:
+    """The output fits into a buffer, which Python would write once more at the end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, "search", "boat", "--folder", str(folder)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line(folder: Path) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -132,20 +149,44 @@ def test_ctrl_c_is_130_and_says_nothing() -> None:
 
 
 def test_ctrl_c_ends_the_building_of_an_index(tmp_path: Path) -> None:
-    """The worker thread that reads the pictures is told, and leaves no half-built file."""
-    process = subprocess.Popen(
-        [*COMMAND, "search", "cat"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "BING_IMAGES_CACHE": str(tmp_path)},
-    )
-    assert process.stderr is not None
-    assert process.stderr.readline().decode().startswith(NOTICE)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
-    assert (process.returncode, output, errors) == (130, b"", b"")
-    assert not list(tmp_path.glob("*.sqlite3"))
-    assert not list(tmp_path.glob("*.building"))
+    """The signal comes while the bar shows progress: the thread that builds is told, and leaves no file behind."""
+    master, slave = pty.openpty()
+    command = [*COMMAND, "search", "cat"]
+    environment = {**os.environ, "TERM": "xterm", "BING_IMAGES_CACHE": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
+        os.close(slave)
+        seen = b""
+        while not re.search(rb"\d/\d{4}", seen):
+            seen += os.read(master, 4_096)
+        process.send_signal(signal.SIGINT)
+        seen += _rest(master)
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+    assert process.returncode == 130
+    assert b"Traceback" not in seen
+    assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l")  # the cursor is shown again
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bar_that_has_ended_stops_whoever_reports() -> None:
+    with Bar("x") as bar:
+        bar.report(1, 2)
+    with pytest.raises(StoppedError):
+        bar.report(2, 2)
+
+
+def _rest(master: int) -> bytes:
+    """What is still to be read from a terminal, until nobody writes to it any more."""
+    seen = b""
+    while True:
+        try:
+            part = os.read(master, 65_536)
+        except OSError:  # Linux: the other end is closed
+            part = b""
+        if not part:
+            os.close(master)
+            return seen
+        seen += part
 
 
 def on_terminal(*arguments: str, columns: int = 80, **variables: str) -> tuple[str, int]:
@@ -155,16 +196,7 @@ def on_terminal(*arguments: str, columns: int = 80, **variables: str) -> tuple[s
     environment = {**os.environ, "TERM": "xterm-256color", **variables}
     with subprocess.Popen([*COMMAND, *arguments], stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)
-        seen = b""
-        while True:
-            try:
-                part = os.read(master, 65_536)
-            except OSError:  # Linux: the other end is closed
-                break
-            if not part:
-                break
-            seen += part
-    os.close(master)
+        seen = _rest(master)
     return seen.decode().replace("\r\n", "\n"), process.returncode
 
 

@@ -28,6 +28,7 @@ DOCUMENTED: list[tuple[int, str, str | None, Kind]] = [
     (400, "InvalidRequest", "ParameterMissing", errors.BadRequestError),
     (400, "InvalidRequest", "ParameterInvalidValue", errors.BadRequestError),
     (400, "InvalidRequest", "Blocked", errors.BadRequestError),
+    (400, "InvalidRequest", "HttpNotAllowed", errors.BadRequestError),
     (401, "InvalidAuthorization", "AuthorizationMissing", errors.AuthenticationError),
     (401, "InvalidAuthorization", "AuthorizationRedundancy", errors.AuthenticationError),
     (403, "InsufficientAuthorization", "AuthorizationDisabled", errors.AccessDeniedError),

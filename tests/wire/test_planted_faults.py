@@ -237,6 +237,9 @@ def test_the_list_of_problems_is_bounded() -> None:
     assert sorted({p.path for p in problems[:2]}) == ["value[0].height", "value[0].width"]
     assert (problems[999].path.partition(".")[0], problems[1000].path) == ("value[499]", "")
     assert "1,000" in problems[1000].reason
+    with pytest.raises(Flawed) as caught:
+        convert._salvage(body, ImageAnswer)
+    assert len(caught.value.problems) == 1_000  # so much is ever held, not only told
 
 
 def test_nesting_beyond_the_recursion_limit_is_malformed() -> None:

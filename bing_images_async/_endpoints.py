@@ -1,0 +1,241 @@
+"""What can be asked of a session: the three endpoints, the pages of a query, runs over many queries."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Self, TypeVar, Unpack
+
+from attrs import evolve, fields
+
+from . import _checks as checks
+from ._fan_out import STOP_ON, FanOut, Found, Outcome, Progress
+from ._flow.chain import OnOutage
+from ._options import CommonOptions, DetailsOptions, SearchOptions
+from ._paging import Dedupe, ImagePager
+from ._settings import seconds
+from ._upload import read_upload
+from ._wire.exchange import Reply, Upload
+from ._wire.faults import api_error
+from ._wire.reply import redirect_error
+from .errors import BingImagesError, InvalidRequestError
+from .models import Answer, Image, ImageAnswer, ImageInsights, TrendingImages
+from .params import CommonParams, DetailsParams, SearchParams, TrendingParams
+
+__all__ = ["Endpoints"]
+
+A = TypeVar("A", bound=Answer)
+P = TypeVar("P", bound=CommonParams)
+
+
+class Endpoints(ABC):
+    """Questions to answers; `ImageSearchSession` adds the settings, the life and the chain."""
+
+    # --- one call
+
+    async def search(self, query: str | SearchParams, **options: Unpack[SearchOptions]) -> ImageAnswer:
+        """Images for a query: one page of them (`GET /images/search`).
+
+        `query` is the text, or `SearchParams`, of which `options` then change what they name.
+
+        Raises `InvalidRequestError` before anything is sent, an `ApiError` for what the service refuses, and the
+        other errors of `bing_images_async.errors` if no proper answer came.
+        """
+        self._check_life()
+        return await self._ask("search", _search_params(query, options), ImageAnswer)
+
+    async def details(self, params: DetailsParams | None = None, **options: Unpack[DetailsOptions]) -> ImageInsights:
+        """What the service knows of one image (`/images/details`): by token, by address, or uploaded.
+
+        Without `modules` everything is asked for. Raises the same errors as `search`.
+        """
+        self._check_life()
+        question = _changed(params, DetailsParams, options)
+        upload = None if question.image is None else await read_upload(question.image)
+        return await self._ask("details", question, ImageInsights, upload)
+
+    async def trending(self, params: TrendingParams | None = None, **options: Unpack[CommonOptions]) -> TrendingImages:
+        """What people search for today, by category (`GET /images/trending`). Raises the same errors as `search`."""
+        self._check_life()
+        return await self._ask("trending", _changed(params, TrendingParams, options), TrendingImages)
+
+    async def fetch(self, url: str) -> bytes:
+        """A file of the session's own service: an original or a thumbnail of an answer, 16 MiB at most.
+
+        Meant for `local()` and for services that keep their images themselves; it never sends the key. Raises
+        `InvalidRequestError` for an address elsewhere, and the errors of `search`.
+        """
+        self._check_life()
+        if not f"{url}/".startswith(f"{self._origin}/"):
+            raise checks.refuse("url", url, f"it must lie under {self._origin}/; this session fetches nothing else")
+        reply = await self._get(url)
+        if 300 <= reply.status < 400:
+            raise redirect_error(reply)
+        if reply.status != 200:
+            raise api_error(reply)
+        return reply.body
+
+    # --- one query, many pages
+
+    def iter_images(
+        self,
+        query: str | SearchParams,
+        *,
+        limit: int | None = None,
+        page_size: int | None = None,
+        max_pages: int | None = None,
+        dedupe: Dedupe | None = "image_id",
+        stop_at_estimate: bool = False,
+        state: Mapping[str, Any] | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> ImagePager:
+        """The images of a query, page after page; nothing is sent before the first is asked for.
+
+        `limit`: this many images, if there are as many. `page_size`: 1 to 150 per request (by default as many as
+        `limit` needs). `max_pages`: this many requests at most. `dedupe`: images are the same if their `image_id`
+        is (or their address, where there is none); with `"content_url"` both must be new; `None` keeps all.
+        `stop_at_estimate`: believe the service's estimate of matches. `state`: go on where another pager was
+        (`ImagePager.state`). Raises `InvalidRequestError` for parameters that cannot be.
+        """
+        return ImagePager(
+            self.search,
+            _search_params(query, options),
+            limit=limit,
+            page_size=page_size,
+            max_pages=max_pages,
+            dedupe=dedupe,
+            stop_at_estimate=stop_at_estimate,
+            state=state,
+        )
+
+    # --- many queries
+
+    def fan_out(
+        self,
+        queries: Iterable[str | SearchParams] | AsyncIterable[str | SearchParams],
+        *,
+        concurrency: int | None = None,
+        on_outage: OnOutage = "wait",
+        ordered: bool = False,
+        pages: int | None = None,
+        limit: int | None = None,
+        stop_on: Iterable[type[BingImagesError]] = STOP_ON,
+        timeout: float | timedelta | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> FanOut:
+        """Search for many queries at once.
+
+            async with session.fan_out(queries) as outcomes:
+                async for outcome in outcomes: ...
+
+        The input is read as there is room; a slow consumer slows the run down. One failing query stops no other.
+        Each query has the session's `timeout` for itself, in which waiting for permits and quota does not count.
+
+        `concurrency`: queries under way at once (by default the session's `max_concurrency`). `ordered`: outcomes in
+        the order of the input instead of as they come. `pages`, `limit`: for each query its first pages, or its
+        first images. `stop_on`: errors that end the run; what was not sent by then is reported with that error and
+        `was_sent=False`. `timeout`: seconds for the whole run. `progress` is called after each outcome. `options` are
+        those of `search`, for every query. A failed attempt is repeated up to four times unless the session was
+        given a `retry`.
+        """
+        self._check_life()
+        sibling = self._for_a_run(on_outage)
+        whole = seconds("timeout", timeout)
+
+        async def search(query: str | SearchParams) -> Found:
+            params = _search_params(query, options)
+            if pages is None and limit is None:
+                answer = await sibling.search(params)
+                return Found(answer=answer, images=answer.value, attempts=answer.meta.attempts)
+            return await _walk(sibling.iter_images(params, limit=limit, max_pages=pages))
+
+        return FanOut(
+            queries,
+            search,
+            concurrency=checks.integer("concurrency", concurrency, 1, 100_000) or self._max_concurrency,
+            ordered=checks.flag("ordered", ordered),
+            stop_on=frozenset(stop_on),
+            timeout=None if whole == float("inf") else whole,
+            progress=progress,
+        )
+
+    async def search_all(
+        self, queries: Iterable[str | SearchParams] | AsyncIterable[str | SearchParams], **options: Any
+    ) -> list[Outcome]:
+        """All outcomes of `fan_out(queries, **options)`, in the order of the input."""
+        async with self.fan_out(queries, **options) as outcomes:
+            found = [outcome async for outcome in outcomes]
+        return sorted(found, key=lambda outcome: outcome.index)
+
+    # --- what a session adds
+
+    @abstractmethod
+    async def _ask(self, endpoint: str, params: CommonParams, kind: type[A], upload: Upload | None = None) -> A:
+        """Send a question and read the answer."""
+
+    @abstractmethod
+    async def _get(self, url: str) -> Reply:
+        """A file, without the key."""
+
+    @abstractmethod
+    def _for_a_run(self, on_outage: OnOutage) -> Self:
+        """A sibling for many queries."""
+
+    @abstractmethod
+    def _check_life(self) -> None:
+        """Raises `SessionStateError` if the session cannot be used here and now."""
+
+    @property
+    @abstractmethod
+    def _origin(self) -> str:
+        """Scheme, host and port of the service."""
+
+    @property
+    @abstractmethod
+    def _max_concurrency(self) -> int:
+        """Attempts under way at once, at most."""
+
+
+async def _walk(pager: ImagePager) -> Found:
+    """All pages of one query; if one fails, what came before it is kept."""
+    images: list[Image] = []
+    try:
+        async for image in pager:
+            images.append(image)  # noqa: PERF401  # what came before an error is kept
+    except BingImagesError as error:
+        return Found(images=tuple(images), error=error, requests=pager.requests, attempts=error.attempts)
+    return Found(
+        answer=pager.first,
+        images=tuple(images),
+        requests=pager.requests,
+        attempts=pager.attempts,
+        stop_reason=pager.stop_reason,
+    )
+
+
+def _search_params(query: str | SearchParams, options: Mapping[str, Any]) -> SearchParams:
+    if isinstance(query, SearchParams):
+        return _changed(query, SearchParams, options)
+    return _made(SearchParams, query, **options)
+
+
+def _made(kind: type[P], *args: Any, **options: Any) -> P:
+    """The parameters `kind`; a name it does not have is an `InvalidRequestError`, not a `TypeError`."""
+    _check_names(kind, options)
+    return kind(*args, **options)
+
+
+def _changed(params: P | None, kind: type[P], options: Mapping[str, Any]) -> P:
+    if params is None:
+        return _made(kind, **options)
+    _check_names(kind, options)
+    return evolve(params, **options) if options else params
+
+
+def _check_names(kind: type[CommonParams], options: Mapping[str, Any]) -> None:
+    unknown = options.keys() - {a.alias for a in fields(kind)}
+    if unknown:
+        name = min(unknown)
+        raise InvalidRequestError(f"{kind.__name__} has no parameter {name!r}.", parameter=name)

@@ -1,0 +1,241 @@
+"""Limits against a count by hand; rules, latencies and profiles as values. Nothing here waits."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from itertools import pairwise
+
+import attrs
+import pytest
+from faults_kit import raised
+from hypothesis import given, strategies as st
+
+from bing_images_async._wire.retry_after import quota_refill
+from bing_images_async.emulator import FAULTS, PROFILES, FaultRule, Latency, Profile, synthetic
+from bing_images_async.emulator.faults import parse_rules
+from bing_images_async.emulator.journal import Journal, Record, fingerprint
+from bing_images_async.emulator.limits import Limits, Quota, SlidingWindow
+from bing_images_async.emulator.local import LocalService
+from bing_images_async.emulator.refusals import out_of_quota
+
+# Eighths are exact in binary, so a call that comes exactly one window later is one.
+GAPS = st.lists(st.integers(0, 12).map(lambda eighths: eighths / 8), max_size=120)
+
+
+def moments(gaps: list[float]) -> list[float]:
+    now, found = 0.0, []
+    for gap in gaps:
+        now += gap
+        found.append(now)
+    return found
+
+
+@given(GAPS, st.integers(1, 5), st.sampled_from([0.5, 1.0, 2.0]), st.booleans())
+def test_a_window_lets_in_what_a_count_by_hand_does(
+    gaps: list[float], limit: int, window: float, count_rejected: bool
+) -> None:
+    limiter = SlidingWindow(limit, window, count_rejected=count_rejected)
+    counted: list[float] = []
+    for now in moments(gaps):
+        expected = sum(now - window < then <= now for then in counted) < limit
+        assert (limiter.enter(now) == 0.0) is expected
+        if expected or count_rejected:
+            counted.append(now)
+
+
+@given(GAPS, st.integers(1, 5), st.booleans())
+def test_who_waits_as_long_as_told_is_let_in_and_not_before(
+    gaps: list[float], limit: int, count_rejected: bool
+) -> None:
+    limiter, early = (SlidingWindow(limit, 1.0, count_rejected=count_rejected) for _ in range(2))
+    for now in moments(gaps):
+        early.enter(now)
+        wait = limiter.enter(now)
+        if wait:
+            assert early.enter(now + wait - 1 / 16) > 0.0
+            assert limiter.enter(now + wait) == 0.0
+            return
+
+
+def test_knocking_on_keeps_out_only_where_rejected_calls_count() -> None:
+    """Two a second, knocked at four times a second."""
+    lenient, strict = SlidingWindow(2, 1.0), SlidingWindow(2, 1.0, count_rejected=True)
+    knocks = [eighths / 4 for eighths in range(12)]
+    assert [lenient.enter(now) == 0.0 for now in knocks].count(True) == 6
+    assert [strict.enter(now) == 0.0 for now in knocks].count(True) == 2
+
+
+def test_each_key_has_its_own_limits_and_rejected_calls_use_up_no_quota() -> None:
+    limits = Limits(qps=1, window=1.0, count_rejected=False, quota=2, quota_period=100.0)
+    assert limits.enter("a", 0.0) is None
+    assert limits.enter("b", 0.0) is None
+    kinds = [refusal and refusal.limit for refusal in (limits.enter("a", now) for now in (0.5, 1.0, 2.0, 3.0))]
+    assert kinds == ["rate", None, "quota", "quota"]
+    assert limits.enter("a", 100.0) is None
+
+
+def test_a_quota_refills_at_the_end_of_its_period_however_late_one_comes() -> None:
+    quota = Quota(3, 10.0)
+    assert quota.left(5.0) == 3
+    quota.used = 3
+    assert (quota.left(14.9), quota.refill(14.0)) == (0, 1.0)
+    assert (quota.left(47.0), quota.refill(47.0)) == (3, 8.0)
+
+
+@given(st.integers(0, 10**7))
+def test_the_gateways_words_for_a_quota_can_be_read(seconds: int) -> None:
+    message = out_of_quota(float(seconds), by_gateway=True).body.decode()
+    assert quota_refill(message) == seconds
+
+
+@pytest.mark.parametrize(
+    ("rule", "hit"),
+    [
+        (FaultRule("reset", every=5), [5, 10, 15, 20]),
+        (FaultRule("reset", every=5, first=2), [2, 7, 12, 17]),
+        (FaultRule("reset", first=3, last=7), [3, 4, 5, 6, 7]),
+        (FaultRule("reset", start=4.0, duration=2.0), [5, 6]),
+        (FaultRule("reset", probability=0.0), []),
+    ],
+)
+def test_a_rule_befalls_exactly_the_requests_it_names(rule: FaultRule, hit: list[int]) -> None:
+    """Request n comes n - 1 seconds after the first."""
+    assert [n for n in range(1, 21) if rule.befalls(n, n - 1.0, key=str(n), is_search=True)] == hit
+
+
+def test_a_probability_is_a_share_that_repeats_itself() -> None:
+    rule = FaultRule("reset", probability=0.05)
+
+    def hits(seed: int) -> list[int]:
+        return [n for n in range(10_000) if rule.befalls(n, 0.0, key=f"{seed}/{n}", is_search=True)]
+
+    assert 400 < len(hits(1)) < 600
+    assert hits(1) == hits(1) != hits(2)
+
+
+def test_faults_of_paging_befall_searches_only() -> None:
+    rule = FaultRule("next-zero")
+    assert [rule.befalls(1, 0.0, key="", is_search=search) for search in (True, False)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("reset-body", FaultRule("reset-body")),
+        (" reset-body ; p=0.05;amount = 0.9", FaultRule("reset-body", probability=0.05, amount=0.9)),
+        ("503; requests=3-7", FaultRule("503", first=3, last=7)),
+        ("503; requests=3", FaultRule("503", first=3, last=3)),
+        ("503; requests=3-; every=2", FaultRule("503", first=3, every=2)),
+        ("refuse; after=10; for=60", FaultRule("refuse", start=10.0, duration=60.0)),
+    ],
+)
+def test_a_rule_can_be_written_and_read_back(text: str, rule: FaultRule) -> None:
+    assert FaultRule.parse(text) == rule == FaultRule.parse(str(rule))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("earthquake", "no fault 'earthquake'"),
+        ("", "no fault ''"),
+        ("reset; p=2", "probability must be from 0 to 1, not 2.0"),
+        ("reset; p=nan", "probability must be a number"),
+        ("reset; q=1", "'q=1' is no condition"),
+        ("reset; every=x", "'every=x' is no condition"),
+        ("reset; every=0", "every must be a whole number from 1 up, not 0"),
+        ("reset; amount=-1", "amount must be from 0"),
+    ],
+)
+def test_what_is_no_rule_is_refused_by_name(text: str, words: str) -> None:
+    assert words in raised(FaultRule.parse, text)
+
+
+def test_several_rules_stand_in_one_text() -> None:
+    assert parse_rules("reset; p=0.1, 503,") == (FaultRule("reset", probability=0.1), FaultRule("503"))
+
+
+def latencies(latency: Latency) -> list[float]:
+    return sorted(latency.draw(str(number)) for number in range(4_000))
+
+
+def test_latencies_have_the_shape_they_are_named_for() -> None:
+    assert set(latencies(Latency(0.05))) == {0.05}
+    uniform = latencies(Latency(0.05, jitter=0.015))
+    assert uniform[0] >= 0.035
+    assert uniform[-1] <= 0.065
+    assert statistics.stdev(uniform) == pytest.approx(0.03 / math.sqrt(12), rel=0.05)
+    normal = [math.log(seconds) for seconds in latencies(Latency(0.4, sigma=0.5))]
+    assert statistics.mean(normal) == pytest.approx(math.log(0.4), abs=0.03)
+    assert statistics.stdev(normal) == pytest.approx(0.5, rel=0.05)
+    assert 0.01 < latencies(Latency(0.1, tail=5.0, tail_probability=0.02)).count(5.0) / 4_000 < 0.03
+    assert min(latencies(Latency(0.01, jitter=0.05))) == 0.0
+
+
+def test_profiles_combine() -> None:
+    both = Profile.named("free+slow") | Profile(faults="reset")
+    assert (both.qps, both.quota, both.latency.median) == (3, 1_000, 0.4)
+    assert (Profile(faults="503") | both).faults == (FaultRule("503"), FaultRule("reset"))
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_a_profile_survives_json(name: str) -> None:
+    assert Profile.of(PROFILES[name].as_json()) == PROFILES[name]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"qps": 0}, "qps must be a whole number from 1 up, not 0"),
+        ({"qps": True}, "qps must be a whole number"),
+        ({"qps": 2.5}, "qps must be a whole number"),
+        ({"window": 0}, "window must be from 0.001"),
+        ({"retry_after": "soon"}, "retry_after must be one of seconds, date, message, none"),
+        ({"count_rejected": 1}, "count_rejected must be true or false"),
+        ({"latency": {"mean": 1}}, "A latency has no 'mean'"),
+        ({"latency": math.inf}, "median must be a number"),
+        ({"faults": 5}, "faults must be rules"),
+        ({"faults": ["storm"]}, "no fault 'storm'"),
+        ({"pqs": 3}, "A profile has no 'pqs'"),
+    ],
+)
+def test_a_profile_that_cannot_be_says_why(fields: dict[str, object], words: str) -> None:
+    assert words in raised(Profile.of, fields)
+
+
+def test_an_unknown_profile_is_refused_before_a_catalogue_is_opened() -> None:
+    assert "There is no profile 'fast'; there are " in raised(LocalService, catalogue=synthetic(1), profile="fast")
+
+
+def test_every_fault_has_one_home() -> None:
+    """No name stands in two of the tables, where one would hide the other."""
+    from bing_images_async.emulator import detours, hostile, refusals, wires
+
+    tables = [refusals.REFUSALS, hostile.BODIES, detours.DETOURS, wires.UNREACHED, wires.WIRES]
+    assert sum(map(len, tables)) == len(FAULTS)
+
+
+def record(number: int) -> Record:
+    return Record(number=number, time=0.0, method="GET", path="/", query=(), key=None, connection=None)
+
+
+def test_the_journal_keeps_the_last_records_and_what_is_over_does_not_come_back() -> None:
+    journal = Journal(3)
+    for number in range(1, 6):
+        journal.add(record(number))
+    journal.finish(attrs.evolve(record(1), ending="answered"))
+    journal.finish(attrs.evolve(record(4), ending="answered"))
+    assert [(one.number, one.ending) for one in journal.records] == [(3, "open"), (4, "answered"), (5, "open")]
+    assert (len(journal), journal.in_flight) == (3, 2)
+
+
+def test_fingerprints_tell_keys_apart_and_do_not_show_them() -> None:
+    prints = [fingerprint(key, 0) for key in ("secret-a", "secret-b", "secret-a")]
+    assert prints[0] == prints[2] != prints[1]
+    assert all(len(one) == 8 and "secret" not in one for one in prints)
+    assert fingerprint("secret-a", 1) != prints[0]
+
+
+def test_latency_is_drawn_afresh_for_each_request() -> None:
+    drawn = [Latency(1.0, jitter=0.5).draw(f"0/{number}") for number in range(50)]
+    assert all(one != other for one, other in pairwise(drawn))

@@ -1,0 +1,124 @@
+"""What the tests of faults over sockets share: a service that fails until it is told to stop, and a session on it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import attrs
+import httpx
+import leaks
+import pytest
+from raw_server import Play, RawConnection, RawServer, answer
+from session_kit import page
+
+from bing_images_async import ImageSearchSession, RetryPolicy
+from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async.errors import BingImagesError
+from bing_images_async.models import ImageAnswer
+
+KEY = "k3y0n1yf0rth3s3rv1c31t5e1fnev3r0"
+"""The key of every session here. It is never a local variable: those in tracebacks are looked at too."""
+
+PAGE = json.dumps(page("boat")).encode()
+GOOD = answer(PAGE, b"Content-Type: application/json")
+ATTEMPTS = 3
+
+
+@attrs.define(eq=False)
+class Faulty:
+    """A play: `fault` for the first `times` connections, or until `healed` is set; then good answers.
+
+    A fault that is bytes is sent in answer to every request, and the connection goes on.
+    """
+
+    fault: Play | bytes
+    times: float = float("inf")
+    healed: bool = False
+
+    async def __call__(self, connection: RawConnection) -> None:
+        if callable(self.fault) and not self.healed and connection.number < self.times:
+            await self.fault(connection)
+            return
+        while True:
+            await connection.request()
+            await connection.send(GOOD if self.healed or callable(self.fault) else self.fault)
+
+
+@attrs.define(eq=False)
+class Stage:
+    """A server, a session on it, and the connections that the session has."""
+
+    server: RawServer
+    play: Faulty
+    session: ImageSearchSession
+    pool: ConnectionPool
+
+    async def search(self) -> ImageAnswer:
+        """One call. Should it hang, the test fails and not the whole run."""
+        with anyio.fail_after(10):
+            return await self.session.search("boat")
+
+    async def fails(self, kind: type[BingImagesError], attempts: int) -> BingImagesError:
+        """One call that ends in exactly this error after so many attempts; nothing is open or in use afterwards."""
+        with pytest.raises(BingImagesError) as caught:
+            await self.search()
+        error = caught.value
+        assert type(error) is kind, repr(error)
+        assert len(error.attempts) == attempts
+        assert self.pool.open_connections == 0
+        await self.server.until_open(0)
+        assert_secret(error)
+        return error
+
+    async def heals(self) -> None:
+        """The fault stops: the next call gets its answer in one attempt, and keeps its connection."""
+        self.play.healed = True
+        answered = await self.search()
+        assert [image.name for image in answered.value] == ["boat"]
+        assert len(answered.meta.attempts) == 1
+        await self.at_rest()
+
+    async def at_rest(self) -> None:
+        """One idle connection, at both ends, and nothing else."""
+        stats = self.session.stats
+        assert (stats.permits_in_use, stats.waiting, stats.in_flight) == (0, 0, 0), stats
+        assert self.pool.open_connections == self.pool.idle_connections == 1
+        await self.server.until_open(1)
+
+
+def assert_secret(error: BaseException) -> None:
+    """The key is nowhere in `error` or behind it."""
+    assert leaks.in_error(KEY, error) == []
+
+
+def assert_logs_secret(records: list[logging.LogRecord]) -> None:
+    """The key is in no log record, not even in what httpx and httpcore log for debugging."""
+    assert [place for record in records for place in leaks.in_record(KEY, record)] == []
+
+
+@asynccontextmanager
+async def stage(
+    play: Faulty,
+    *,
+    server_tls: ssl.SSLContext | None = None,
+    client_tls: ssl.SSLContext | None = None,
+    base_url: str | None = None,
+    **options: Any,
+) -> AsyncGenerator[Stage]:
+    """A session with the library's own connections; `base_url` may name the port of the server as `{port}`."""
+    options = {"retry": RetryPolicy(attempts=ATTEMPTS, base=0.0), "rate_limit": None, **options}
+    async with (
+        RawServer(play, server_tls) as server,
+        ConnectionPool(ssl_context=client_tls) as pool,
+        httpx.AsyncClient(transport=pool, trust_env=False, timeout=None) as client,
+        ImageSearchSession(
+            KEY, base_url=(base_url or server.url).format(port=server.port), client=client, allow_http=True, **options
+        ) as session,
+    ):
+        yield Stage(server, play, session, pool)

@@ -1,0 +1,43 @@
+"""What makes further asking pointless is asked once."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from sim import Keys, Quota, Reply, Server
+
+from bing_images_async import RateLimit
+from bing_images_async.testing import Backend
+
+
+def _server(error: str) -> Server:
+    match error:
+        case "AuthenticationError":
+            return Server(gates=[Keys({"another"})], latency=WORK)
+        case "QuotaExhaustedError":
+            return Server(gates=[Quota(0, refills_at=60.0)], latency=WORK)
+    return Server(lambda _: Reply(body=b""), latency=WORK)
+
+
+@BACKENDS
+@pytest.mark.parametrize("error", ["AuthenticationError", "QuotaExhaustedError", "SuspectedAbuseError"])
+@pytest.mark.parametrize("rate_limit", [RateLimit(50), None])
+def test_a_thousand_calls_cost_what_was_in_flight(backend: Backend, error: str, rate_limit: RateLimit | None) -> None:
+    """1,000 calls wait, the first answer is final: nothing else is sent; a minute later one call asks again."""
+
+    async def main() -> tuple[Scene, int, int]:
+        async with scene(_server(error), rate_limit=rate_limit) as stage:
+            await stage.ask_at_once(1_000)
+            sent = len(stage.sent)
+            await anyio.sleep(61)
+            await stage.ask_at_once(100)
+            return stage, sent, len(stage.sent) - sent
+
+    stage, sent, again = simulate(main, backend)
+    first_answer = min(outcome.ended for outcome in stage.outcomes)
+    in_flight = sum(time < first_answer for time in stage.sent)
+    figure(backend, f"1,000 calls and a {error}", requests=sent, in_flight_at_the_first=in_flight, a_minute_later=again)
+    assert stage.endings == {error: 1_100}
+    assert sent == in_flight <= 64
+    assert again == 1

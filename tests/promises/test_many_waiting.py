@@ -1,0 +1,41 @@
+"""Ten thousand calls that wait are given up in less than a second of real time."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import pytest
+from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from sim import Server
+
+from bing_images_async import RateLimit
+from bing_images_async.testing import Backend
+
+
+@BACKENDS
+@pytest.mark.parametrize("rate_limit", [RateLimit(3), None], ids=["paced", "unpaced"])
+@pytest.mark.parametrize("calls", [1_000, pytest.param(10_000, marks=pytest.mark.figures)])
+def test_queued_calls_cancel_quickly(backend: Backend, calls: int, rate_limit: RateLimit | None) -> None:
+    """All at once, by one scope; the session is at rest afterwards, and the next call works."""
+
+    async def main() -> tuple[Scene, int, float]:
+        async with scene(Server(latency=60.0), rate_limit=rate_limit) as stage:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stage.ask_at_once, calls)
+                await anyio.sleep(2)
+                waiting = stage.session.stats.waiting
+                began = time.perf_counter()
+                tasks.cancel_scope.cancel()
+            took = time.perf_counter() - began
+            stage.assert_at_rest()
+            stage.world.server.latency = WORK
+            await stage.ask()
+            return stage, waiting, took
+
+    stage, waiting, took = simulate(main, backend)
+    figure(backend, f"{calls} calls cancelled", waiting=waiting, real_seconds=took)
+    assert stage.endings == {"cancelled": calls, "ok": 1}
+    assert stage.session.stats.cancelled == calls
+    assert waiting >= calls - 64
+    assert took < 1.0

@@ -1,0 +1,101 @@
+"""The service is away for a minute: those who wait lose nothing, those who cannot wait are told in time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import anyio
+import pytest
+from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from sim import Outage, Server
+
+from bing_images_async import RateLimit, RetryPolicy
+from bing_images_async.testing import Backend
+
+How = Literal["refused", "silence"]
+
+START, END = 10.0, 70.0
+KINDS = pytest.mark.parametrize("how", ["refused", "silence"])
+"""Connections that are refused, and a black hole."""
+
+
+def _at_length(*cases: tuple[int, ...]) -> list[object]:
+    return [pytest.param(*case, marks=pytest.mark.figures) for case in cases]
+
+
+@BACKENDS
+@KINDS
+@pytest.mark.parametrize(
+    ("queries", "seed"), [(1_000, 0), (1_000, 1), *_at_length(*((3_000, seed) for seed in range(20)))]
+)
+def test_those_who_wait_lose_nothing(backend: Backend, how: How, queries: int, seed: int) -> None:
+    """3,000 queries at 50/s into an outage of 60 s: 10 fail at most, and 30 requests at most are sent during it."""
+    in_flight = 0
+
+    async def main() -> Scene:
+        nonlocal in_flight
+        options = {"rate_limit": RateLimit(50), "on_outage": "wait", "retry": RetryPolicy(attempt_timeout=2.0)}
+        world = {"outages": [Outage(START, END, how)]}
+        async with (
+            scene(Server(latency=WORK), seed=seed, world=world, **options) as stage,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(stage.ask_at_once, queries)
+            await anyio.sleep_until(START)
+            in_flight = stage.session.stats.in_flight
+        return stage
+
+    stage = simulate(main, backend, seed=seed)
+    sent = sum(START <= time < END for time in stage.sent)
+    figure(
+        backend,
+        f"outage of 60 s ({how}), {queries} queries wait, seed {seed}",
+        failed=stage.failed,
+        sent_during_it=sent,
+        in_flight_before=in_flight,
+        first_answer_after=min(outcome.ended for outcome in stage.outcomes if outcome.ended > END) - END,
+    )
+    assert len(stage.outcomes) == queries
+    assert stage.failed <= 10
+    assert sent <= 30
+
+
+@BACKENDS
+@KINDS
+@pytest.mark.parametrize("seed", [0, *_at_length(*((seed,) for seed in range(1, 20)))])
+def test_those_who_cannot_wait_are_told_in_time(backend: Backend, how: How, seed: int) -> None:
+    """20 calls a second with 5 s each: none takes longer; of those that start 10 s after the end, 99 % succeed."""
+    patience = 5.0
+
+    async def main() -> Scene:
+        world = {"outages": [Outage(START, END, how)]}
+        async with (
+            scene(Server(latency=WORK), seed=seed, world=world, rate_limit=RateLimit(50), timeout=patience) as stage,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(20 * 110):
+                await anyio.sleep_until(number / 20)
+                tasks.start_soon(stage.ask)
+        return stage
+
+    stage = simulate(main, backend, seed=seed)
+    late = [outcome for outcome in stage.outcomes if outcome.started > END + 10]
+    succeeded = sum(outcome.ending == "ok" for outcome in late) / len(late)
+    longest = max(outcome.elapsed for outcome in stage.outcomes)
+    figure(
+        backend,
+        f"outage of 60 s ({how}), 20 calls/s fail, seed {seed}",
+        longest=longest,
+        succeeded_10_s_after=f"{succeeded:.1%}",
+        sent_during_it=sum(START <= time < END for time in stage.sent),
+        first_answer_after=min(o.ended for o in stage.outcomes if o.ended > END and o.ending == "ok") - END,
+    )
+    assert set(stage.endings) <= {
+        "ok",
+        "ConnectionFailedError",
+        "AttemptTimeoutError",
+        "ServiceUnavailableError",
+        "DeadlineExceededError",
+    }
+    assert longest <= patience + 1e-6
+    assert succeeded >= 0.99
