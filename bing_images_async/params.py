@@ -71,7 +71,7 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 
-ImageSource = bytes | os.PathLike[str] | IO[bytes]
+ImageSource = bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes]
 """An image to upload: its bytes, the path of a file, or an open binary file."""
 
 Pairs = list[tuple[str, str]]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import anyio
 from attrs import define, field
 
-from bing_images_async._flow.chain import Call, Send, Wire, compose
+from bing_images_async._flow.chain import Call, Send, TurnedBackError, Wire, compose
 from bing_images_async._wire.exchange import Reply, Request
 from bing_images_async.errors import AttemptTimeoutError, ConnectionFailedError
 from bing_images_async.events import Event, Hub
@@ -110,6 +110,15 @@ class FarEnd:
 def chained(*links: Any, to: Send) -> Send:
     """`links`, outermost first, and the far end."""
     return compose(links, to)
+
+
+async def again(call: Call, send: Send) -> Reply:
+    """A link that starts anew when the attempt was turned back, as the latch does."""
+    while True:
+        try:
+            return await send(call)
+        except TurnedBackError:
+            continue
 
 
 @define

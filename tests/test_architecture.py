@@ -31,16 +31,17 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"params", "events"}),
     frozenset({"_wire", "_options"}),
     frozenset({"_flow"}),
-    frozenset({"_lifecycle", "_settings", "_upload", "_paging", "_fan_out"}),
-    frozenset({"_engine"}),
+    frozenset({"_lifecycle", "_settings", "_upload"}),
+    frozenset({"_engine", "_fan_out", "_paging"}),
+    frozenset({"_endpoints"}),
     frozenset({"_session"}),
     frozenset({"", "__main__", "cli", "emulator", "testing"}),
 )
 """From the ground up. A module imports from lower floors and from its own package; `""` is the front door."""
 
-LINKS = frozenset({"breaker", "coalesce", "deadline", "latch", "permits", "rate_limit", "retry", "terminal"})
+LINKS = frozenset({"breaker", "budget", "coalesce", "deadline", "latch", "permits", "rate_limit", "retry", "terminal"})
 """The links of the chain: no link knows another."""
-HELPERS = frozenset({"_streams", "body", "chain", "gate", "line", "pool", "verdict"})
+HELPERS = frozenset({"_streams", "body", "chain", "departures", "discretion", "gate", "line", "pool", "verdict"})
 """What the links share, or was split off one of them."""
 
 HTTPX = frozenset({"_flow.terminal", "_flow.pool", "_engine", "_session"})

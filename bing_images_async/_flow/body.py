@@ -88,6 +88,7 @@ class _Gunzip:
     def __init__(self, limit: int) -> None:
         self._buffer = BytesIO()
         self._limit = limit
+        self._has_room = False
         self._member = zlib.decompressobj(_GZIP)
         self._members = 1
         self._is_empty = True
@@ -108,6 +109,7 @@ class _Gunzip:
         while not self._member.eof and not self._is_empty:
             if not self._unpack(b""):
                 raise ConnectionFailedError("The gzip body ended before its end: the connection or a proxy cut it off.")
+        self._buffer.truncate()
         return self._buffer.getvalue()
 
     def _unpack(self, data: bytes) -> int:
@@ -115,9 +117,20 @@ class _Gunzip:
             part = self._member.decompress(data, _STEP)
         except zlib.error as fault:
             raise MalformedResponseError(f"The body is not the gzip it claims to be ({fault}).") from None
-        if self._buffer.tell() + len(part) > self._limit:
+        size = self._buffer.tell() + len(part)
+        if size > self._limit:
             raise _too_large("decoded", self._limit)
+        if size > self._limit // 2 and not self._has_room:
+            self._make_room()
         return self._buffer.write(part)
+
+    def _make_room(self) -> None:
+        """For all there may be: left to itself, the buffer takes an eighth more than it needs, 2 MiB in the end."""
+        self._has_room = True
+        size = self._buffer.tell()
+        self._buffer.seek(self._limit - 1)
+        self._buffer.write(b"\0")
+        self._buffer.seek(size)
 
     def _next_member(self) -> None:
         self._members += 1

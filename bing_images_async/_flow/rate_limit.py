@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 
 import anyio
 from attrs import field, frozen
@@ -45,6 +46,10 @@ def _above_zero(_: object, attribute: object, value: float) -> None:
         raise checks.refuse(name, value, "it must be above 0")
 
 
+def _seconds(value: float | timedelta) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
 def _burst(self: RateLimit, _: object, value: int) -> None:
     if checks.integer("burst", value, 1, 10**9) is None or value > self.requests:
         raise checks.refuse("burst", value, f"it must be an int from 1 to requests ({self.requests:g})")
@@ -57,14 +62,14 @@ def _jitter(_: object, __: object, value: float) -> None:
 
 @frozen
 class RateLimit:
-    """A quota: `requests` in any `per` seconds. It is a ceiling for everything a session sends, retries included.
+    """A quota: `requests` in any `per` seconds (or a timedelta). It is a ceiling for everything a session sends, retries included.
 
     `burst` requests may leave at once after a rest; it costs rate, for the quota holds all the same.
     `jitter` is the spread of the one-way delay to the service, in seconds.
     """
 
     requests: float = field(validator=_above_zero)
-    per: float = field(default=1.0, validator=_above_zero)
+    per: float = field(default=1.0, converter=_seconds, validator=_above_zero)
     burst: int = field(default=1, validator=_burst)
     jitter: float = field(default=0.03, validator=_jitter)
 

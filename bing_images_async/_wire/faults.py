@@ -22,6 +22,8 @@ __all__ = ["api_error", "embedded_error"]
 
 _LONGEST = 500  # characters of the service's words in our message
 
+_NO_DATA = "There may be no data for this; trending has some for few markets, en-US among them."
+
 _BY_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.BadRequestError,
     401: errors.AuthenticationError,
@@ -89,24 +91,13 @@ def _build(reply: Reply, said: _Said, choose: Callable[[int, Error], type[errors
     words = next((w for w in (error.message, error.more_details, error.parameter) if w), "")
     if kind is errors.SuspectedAbuseError:
         words = "The service sent nothing, its way of turning away clients it suspects of abuse."
-    name = _cut(".".join(part for part in (error.code, error.sub_code) if part))
-    parts = [f"HTTP {reply.status}" + (f" {name}" if name and name != str(reply.status) else "")]
-    parts[0] += ":" if words else "."
-    parts.append(_cut(words) if words else "")
-    if error.parameter and error.parameter != words:
-        parts.append(f"(parameter {_cut(error.parameter)}" + (f"={_cut(error.value)!r})" if error.value else ")"))
-    if said.others:
-        parts.append(f"(and {said.others} more)")
-    parts.append(kind.advice)
-    if reply.trace_id is not None:
-        parts.append(f"[trace id {reply.trace_id}]")
     wait = retry_after(reply.headers)
     if wait is None and kind is errors.RateLimitedError:
         wait = wait_in_message(error.message)
     if wait is None and kind is errors.QuotaExhaustedError:
         wait = quota_refill(error.message)
     return kind(
-        " ".join(part for part in parts if part),
+        _text(reply, said, kind, words),
         status=reply.status,
         code=error.code,
         sub_code=error.sub_code,
@@ -117,6 +108,23 @@ def _build(reply: Reply, said: _Said, choose: Callable[[int, Error], type[errors
         trace_id=reply.trace_id,
         retry_after=wait,
     )
+
+
+def _text(reply: Reply, said: _Said, kind: type[errors.ApiError], words: str) -> str:
+    """What happened, in the service's words, and what to do."""
+    error = said.error
+    name = _cut(".".join(part for part in (error.code, error.sub_code) if part))
+    head = f"HTTP {reply.status}" + (f" {name}" if name and name != str(reply.status) else "")
+    what = _cut(words).rstrip()
+    if error.parameter and error.parameter != words:
+        what += f" (parameter {_cut(error.parameter)}" + (f"={_cut(error.value)!r})" if error.value else ")")
+    if said.others:
+        what += f" (and {said.others} more)"
+    head += f": {what}" if what else ""
+    advice = _NO_DATA if error.sub_code == "ResourceError" else kind.advice
+    trace = "" if reply.trace_id is None else f"[trace id {reply.trace_id}]"
+    head += "" if head.endswith((".", "!", "?", "…", ")")) else "."
+    return " ".join(part for part in (head, advice, trace) if part)
 
 
 def _cut(words: str) -> str:

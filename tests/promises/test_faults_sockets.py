@@ -1,6 +1,6 @@
-"""Faults of connections, over real sockets, through a whole session: the right error, no socket left, the next call works.
+"""Faults of connections, over real sockets, through a whole session.
 
-Each fault goes on until the call has failed, then stops. What is wrong with answers that arrive in one
+The error is the right one, no socket is left, the key is nowhere, and the next call works. Each fault goes on until the call has failed, then stops. What is wrong with answers that arrive in one
 piece is next door, in `test_answers_sockets.py`.
 """
 

@@ -54,6 +54,8 @@ def test_the_services_own_errors(status: int, code: str, sub_code: str | None, k
     error = raised(bodies.reply(body, status, bingapis_traceid="T-1"))
     name = f"{code}.{sub_code}" if sub_code else code
     advice = f" {kind.advice}" if kind.advice else ""
+    if sub_code == "ResourceError":
+        advice = " There may be no data for this; trending has some for few markets, en-US among them."
     assert type(error) is kind
     assert str(error) == f"HTTP {status} {name}: So it is. (parameter count='151'){advice} [trace id T-1]"
     assert vars(error) == {
@@ -154,14 +156,14 @@ def test_an_error_with_status_200_is_an_error(body: Any, kind: Kind) -> None:
         ({"message": "A.", "moreDetails": "B.", "parameter": "C."}, "A. (parameter C.)"),
         ({"message": "", "moreDetails": "B.", "parameter": "C."}, "B. (parameter C.)"),
         ({"message": "", "parameter": "Trending data is not present for your request"},
-         "Trending data is not present for your request"),
-        ({"message": None, "parameter": "q", "value": "x"}, "q"),
+         "Trending data is not present for your request."),
+        ({"message": None, "parameter": "q", "value": "x"}, "q."),
     ],
 )  # fmt: skip
 def test_the_words_are_found_where_the_service_put_them(fields: dict[str, Any], words: str) -> None:
     """At times the message is empty and the text stands in `parameter`; it is shown once."""
-    error = raised(bodies.reply(bodies.service_error("ServerError", "ResourceError", **fields), 500))
-    assert str(error) == f"HTTP 500 ServerError.ResourceError: {words} Try again later."
+    error = raised(bodies.reply(bodies.service_error("ServerError", "UnexpectedError", **fields), 500))
+    assert str(error) == f"HTTP 500 ServerError.UnexpectedError: {words} Try again later."
 
 
 def test_several_errors_are_counted() -> None:
