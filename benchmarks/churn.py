@@ -126,7 +126,9 @@ async def _session(url: str) -> AsyncGenerator[Client]:
 @asynccontextmanager
 async def _httpx(url: str) -> AsyncGenerator[Client]:
     permits = anyio.Semaphore(PERMITS)
-    transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(PERMITS, PERMITS))
+    transport = httpx.AsyncHTTPTransport(
+        limits=httpx.Limits(max_connections=PERMITS, max_keepalive_connections=PERMITS)
+    )
     async with httpx.AsyncClient(transport=transport) as client:
 
         async def ask() -> None:
@@ -135,7 +137,7 @@ async def _httpx(url: str) -> AsyncGenerator[Client]:
                 response.raise_for_status()
 
         def connections() -> tuple[int, int]:
-            pooled: Any = transport._pool.connections  # noqa: SLF001  # there is no public way to see them
+            pooled: Any = transport._pool.connections  # there is no public way to see them
             return sum(connection.is_idle() for connection in pooled), len(pooled)
 
         yield Client(ask, httpx.HTTPError, connections, lambda: {"permits": PERMITS - permits.value})
@@ -202,7 +204,8 @@ async def _in_parallel(client: Client) -> tuple[int, float]:
 
     async def one() -> None:
         nonlocal succeeded
-        succeeded += await _attempt(client) == "completed"
+        ending = await _attempt(client)
+        succeeded += ending == "completed"
 
     async with anyio.create_task_group() as tasks:
         for _ in range(PERMITS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import attrs
@@ -51,6 +51,7 @@ def _text(value: Any) -> str:
 class Outcome:
     """How one call ended: `ok`, `cancelled`, or the name of its error; times in virtual seconds."""
 
+    name: str
     started: float
     ended: float
     ending: str
@@ -63,13 +64,15 @@ class Outcome:
 
 @attrs.define(eq=False)
 class Departures(httpx.AsyncBaseTransport):
-    """The session's connections, and when a request was given to them."""
+    """The session's connections, and when a request was given to them, by its query."""
 
     pool: ConnectionPool
     times: list[float] = attrs.field(factory=list, init=False)
+    queries: list[str] = attrs.field(factory=list, init=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.times.append(anyio.current_time())
+        self.queries.append(request.url.params.get("q", ""))
         return await self.pool.handle_async_request(request)
 
 
@@ -80,11 +83,10 @@ class Scene:
     world: World
     pool: ConnectionPool
     session: ImageSearchSession
-    sent: list[float]
-    """When requests were given to the connections; the server need not have seen them."""
+    departures: Departures
     outcomes: list[Outcome] = attrs.field(factory=list, init=False)
 
-    async def ask(self, query: str = "boat", session: ImageSearchSession | None = None) -> Outcome:
+    async def ask(self, query: str = "boat", session: ImageSearchSession | None = None, name: str = "") -> Outcome:
         """One search, whatever comes of it; errors of the library only."""
         started = anyio.current_time()
         ending, reason = "cancelled", None
@@ -94,7 +96,7 @@ class Scene:
         except BingImagesError as error:
             ending, reason = type(error).__name__, error.reason
         finally:
-            self.outcomes.append(Outcome(started, anyio.current_time(), ending, reason))
+            self.outcomes.append(Outcome(name or query, started, anyio.current_time(), ending, reason))
         return self.outcomes[-1]
 
     async def ask_at_once(self, number: int) -> None:
@@ -102,6 +104,11 @@ class Scene:
         async with anyio.create_task_group() as tasks:
             for _ in range(number):
                 tasks.start_soon(self.ask)
+
+    @property
+    def sent(self) -> list[float]:
+        """When requests were given to the connections; the server need not have seen them."""
+        return self.departures.times
 
     @property
     def endings(self) -> Counter[str]:
@@ -129,8 +136,8 @@ async def scene(
     """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well."""
     session_options = {"timeout": None, "seed": seed, **session_options}
     async with World(server, seed=seed, **{"link": LINK, **(world or {})}) as made, made.pool() as pool:
-        departures: Any = Departures(pool)
-        async with made.session(departures, **session_options) as session:
-            stage = Scene(made, pool, session, departures.times)
+        departures = Departures(pool)
+        async with made.session(cast("Any", departures), **session_options) as session:
+            stage = Scene(made, pool, session, departures)
             yield stage
             stage.assert_at_rest()

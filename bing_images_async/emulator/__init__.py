@@ -34,15 +34,15 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
-    "FAULTS",
-    "PROFILES",
     "Catalogue",
     "Emulator",
+    "FAULTS",
     "FaultRule",
     "Filters",
     "Hits",
     "Journal",
     "Latency",
+    "PROFILES",
     "Picture",
     "Profile",
     "Record",

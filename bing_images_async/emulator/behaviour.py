@@ -21,7 +21,7 @@ from .profile import Profile
 from .reply import Case
 from .wires import UNREACHED
 
-__all__ = ["FAULT_HEADER", "Emulator", "Fate", "is_local", "is_loopback"]
+__all__ = ["Emulator", "FAULT_HEADER", "Fate", "is_local", "is_loopback"]
 
 FAULT_HEADER = "X-Emulator-Fault"
 """With it a request from this machine asks for faults of its own: rules as `FaultRule.parse` reads them."""

@@ -20,7 +20,7 @@ from .hostile import BODIES
 from .limits import Limits
 from .refusals import Hint
 
-__all__ = ["PROFILES", "Latency", "Profile"]
+__all__ = ["Latency", "PROFILES", "Profile"]
 
 MONTH = 30 * 86_400.0
 _NORMAL = NormalDist()

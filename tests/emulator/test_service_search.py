@@ -59,8 +59,15 @@ async def test_the_same_question_gets_the_same_answer() -> None:
 async def test_optional_fields_are_missing_at_times_and_present_at_times() -> None:
     async with client() as one:
         images = [image for page in await walk(one, q="circle", count=150) for image in page["value"]]
-    for field in ("creativeCommons", "insightsMetadata", "hostPageFavIconUrl", "cDNContentUrl", "isTransparent"):
+    for field in ("insightsMetadata", "hostPageFavIconUrl", "cDNContentUrl", "isTransparent"):
         assert 0 < sum(field in image for image in images) < len(images), field
+
+
+async def test_the_licence_is_never_missing() -> None:
+    """Artwork that is shown under a licence says so, always."""
+    async with client() as one:
+        images = [image for page in await walk(one, q="circle", count=150) for image in page["value"]]
+    assert all(image["creativeCommons"] for image in images)
 
 
 async def test_an_id_comes_first_on_the_first_page_and_nowhere_else() -> None:

@@ -1,7 +1,8 @@
 """Faults of connections, over real sockets, through a whole session.
 
-The error is the right one, no socket is left, the key is nowhere, and the next call works. Each fault goes on until the call has failed, then stops. What is wrong with answers that arrive in one
-piece is next door, in `test_answers_sockets.py`.
+The error is the right one, no socket is left, the key is nowhere, and the next call works. Each fault goes on
+until the call has failed, then stops. What is wrong with answers that arrive in one piece is next door, in
+`test_answers_sockets.py`.
 """
 
 from __future__ import annotations
