@@ -2,7 +2,7 @@
 
     python -m benchmarks.pool [asyncio|trio]
         CPU time per request and transport, from 1 to 256 requests in flight; half a minute.
-    python -m benchmarks.churn [--seconds 30] [--backend asyncio|trio]
+    python -m benchmarks.churn [--seconds 30] [--backend asyncio|trio] [--only session|httpx]
         Callers that lose patience at any moment, on a service that resets connections; beside a bare
         `httpx.AsyncClient`. Both backends take two and a half minutes.
     python -m benchmarks.quota [--seconds 10] [--rate 50] [--backend asyncio|trio]

@@ -28,7 +28,7 @@ import attrs
 __all__ = ["service", "tell"]
 
 _IMAGE = {"name": "Paper boat", "contentUrl": "https://pictures.example/boat.png", "width": 800, "height": 600}
-_PAGE = json.dumps({"_type": "Images", "totalEstimatedMatches": 35, "value": [_IMAGE] * 35}).encode()
+_PAGE = json.dumps({"_type": "Images", "totalEstimatedMatches": 1, "value": [_IMAGE]}).encode()
 _WINDOW = 1.0  # seconds
 _LINGER = struct.pack("ii", 1, 0)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 
 from attrs import evolve, fields
 
 from . import _checks as checks
+from ._engine import Engine
 from ._fan_out import STOP_ON, FanOut, Found, Outcome, Progress
+from ._flow.budget import Estimate
 from ._flow.chain import OnOutage
 from ._options import CommonOptions, DetailsOptions, SearchOptions
-from ._paging import Dedupe, ImagePager
-from ._settings import seconds
+from ._paging import LARGEST_PAGE, Dedupe, ImagePager
+from ._settings import View, seconds
 from ._upload import read_upload
 from ._wire.exchange import Reply, Upload
 from ._wire.faults import api_error
@@ -100,7 +103,8 @@ class Endpoints(ABC):
         """
         return ImagePager(
             self.search,
-            _search_params(query, options),
+            # With the session's defaults in place the pager sees what is sent, and adopts nothing against it.
+            _search_params(query, options).merged(self._view.defaults),
             limit=limit,
             page_size=page_size,
             max_pages=max_pages,
@@ -136,13 +140,18 @@ class Endpoints(ABC):
         `concurrency`: queries under way at once (by default the session's `max_concurrency`). `ordered`: outcomes in
         the order of the input instead of as they come. `pages`, `limit`: for each query its first pages, or its
         first images. `stop_on`: errors that end the run; what was not sent by then is reported with that error and
-        `was_sent=False`. `timeout`: seconds for the whole run. `progress` is called after each outcome. `options` are
-        those of `search`, for every query. A failed attempt is repeated up to four times unless the session was
-        given a `retry`.
+        `was_sent=False`. `timeout`: seconds for the whole run, with the same end; an async input that has not come to
+        its end by then is left, and `DeadlineExceededError` raised after the last outcome. `progress` is called after
+        each outcome. `options` are those of `search`, for every query. A failed attempt is repeated up to four times
+        unless the session was given a `retry`. Raises `InvalidRequestError` for arguments that cannot be; what is
+        wrong with a single query is its own outcome.
         """
         self._check_life()
+        _search_params("any", options)  # what is wrong for every query is no outcome of each
+        errors = _error_classes(stop_on)
+        checks.integer("pages", pages, 1, 2**31)
+        checks.integer("limit", limit, 1, 2**31)
         sibling = self._for_a_run(on_outage)
-        whole = seconds("timeout", timeout)
 
         async def search(query: str | SearchParams) -> Found:
             params = _search_params(query, options)
@@ -156,8 +165,8 @@ class Endpoints(ABC):
             search,
             concurrency=checks.integer("concurrency", concurrency, 1, 100_000) or self._max_concurrency,
             ordered=checks.flag("ordered", ordered),
-            stop_on=frozenset(stop_on),
-            timeout=None if whole == float("inf") else whole,
+            stop_on=errors,
+            timeout=seconds("timeout", timeout),
             progress=progress,
         )
 
@@ -169,7 +178,42 @@ class Endpoints(ABC):
             found = [outcome async for outcome in outcomes]
         return sorted(found, key=lambda outcome: outcome.index)
 
+    def estimate(
+        self,
+        queries: int | Collection[str | SearchParams],
+        *,
+        limit: int | None = None,
+        pages: int | None = None,
+        count: int | None = None,
+    ) -> Estimate:
+        """What a run over `queries`, or over so many of them, would take; nothing is sent.
+
+        `limit`, `pages` and `count` as they will be given to `fan_out`. Raises `InvalidRequestError` for arguments that
+        cannot be, among them an iterator, which could be read only once.
+        """
+        checks.integer("limit", limit, 1, 2**31)
+        checks.integer("pages", pages, 1, 2**31)
+        checks.integer("count", count, 1, LARGEST_PAGE)
+        most = min(limit or pages or 1, pages or limit or 1)  # each page but the last brings at least one image
+
+        def usual(size: int | None) -> int:
+            """Pages of a query with this `count` of its own."""
+            size = count or size or min(LARGEST_PAGE, limit or LARGEST_PAGE)
+            return most if limit is None else min(most, math.ceil(limit / size))
+
+        if isinstance(queries, int):
+            number = checks.required("queries", checks.integer("queries", queries, 0, 10**12))
+            requests = number * usual(None)
+        else:
+            number = len(_collection(queries))
+            requests = sum(usual(query.count if isinstance(query, SearchParams) else None) for query in queries)
+        attempts = self._for_a_run("wait")._view.retry.attempts
+        return self._engine.estimate(queries=number, requests=requests, most=number * most * attempts)
+
     # --- what a session adds
+
+    _engine: Engine
+    _view: View
 
     @abstractmethod
     async def _ask(self, endpoint: str, params: CommonParams, kind: type[A], upload: Upload | None = None) -> A:
@@ -205,14 +249,24 @@ async def _walk(pager: ImagePager) -> Found:
         async for image in pager:
             images.append(image)  # noqa: PERF401  # what came before an error is kept
     except BingImagesError as error:
-        return Found(images=tuple(images), error=error, requests=pager.requests, attempts=error.attempts)
-    return Found(
-        answer=pager.first,
-        images=tuple(images),
-        requests=pager.requests,
-        attempts=pager.attempts,
-        stop_reason=pager.stop_reason,
-    )
+        return Found(images=tuple(images), error=error, attempts=pager.attempts + error.attempts)
+    return Found(answer=pager.first, images=tuple(images), attempts=pager.attempts, stop_reason=pager.stop_reason)
+
+
+def _error_classes(stop_on: Any) -> frozenset[type[BingImagesError]]:
+    try:
+        kinds: frozenset[type[BingImagesError]] = frozenset(stop_on)
+        if all(issubclass(kind, BingImagesError) for kind in kinds):
+            return kinds
+    except TypeError:
+        pass
+    raise checks.refuse("stop_on", stop_on, "it must be classes of bing_images_async.errors")
+
+
+def _collection(queries: Any) -> Collection[str | SearchParams]:
+    if isinstance(queries, str | bytes) or not isinstance(queries, Collection):
+        raise checks.refuse("queries", queries, "give a list of queries, or how many there are")
+    return cast("Collection[str | SearchParams]", queries)
 
 
 def _search_params(query: str | SearchParams, options: Mapping[str, Any]) -> SearchParams:

@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from ._flow.body import BodyLimits
 from ._flow.breaker import Breaker
-from ._flow.budget import Budget, Spending
+from ._flow.budget import Budget, Estimate, Spending
 from ._flow.chain import Call, Middleware, Send, Wire, compose
 from ._flow.coalesce import Coalesce
 from ._flow.deadline import Deadline
@@ -66,7 +66,11 @@ class SessionStats:
     latched: str | None
     """The error that calls get without being sent, by its name."""
     budget_spent: int | None
-    """Requests of the budget that were sent; `None` without a budget."""
+    """Requests of the budget that were sent, or are about to be; `None` without a budget."""
+    budget_left: int | None
+    """Requests that may still be sent."""
+    cost: float | None
+    """Of `budget_spent`, if the budget knows what requests cost."""
     retry_tokens: int
     """What is left of the retry budget (of 500)."""
     idle_connections: int | None
@@ -108,39 +112,46 @@ class Engine:
         self.hub = hub
         self.counts = Counts()
         self.max_concurrency = max_concurrency
+        self._rate_limit = rate_limit
+        self._budget = budget
+        self._spending = None if budget is None else Spending(budget)
         self._pool = pool
         self._wire = Wire()
         self._draw = draw.random
-        self._budget = RetryBudget()
+        self._retry_budget = RetryBudget()
         self._middleware = tuple(middleware)
-        self._spending = None if budget is None else Spending(budget)
         self._deadline = Deadline()
         self._coalesce = Coalesce()
         self._permits = Permits(max_concurrency, self._wire, hub)
         self._limiter = RateLimiter(
             rate_limit, random=self._draw, hub=hub, longest_pause=longest_pause, on_pause=self._deadline.pause
         )
-        self._breaker = Breaker(self._wire, random=self._draw, hub=hub, on_open=self._turn_back)
+        self._breaker = Breaker(
+            self._wire, random=self._draw, hub=hub, on_open=self._turn_back, on_close=self._limiter.restart
+        )
         self._latch = Latch(key, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
         self.terminal = Terminal(client, key, auth, self._wire, BodyLimits())
 
     def chain(self, policy: RetryPolicy) -> Send:
         """The whole chain, with `policy` for its retries."""
-        retry = Retry(policy, self._budget, random=self._draw, hub=self.hub)
+        retry = Retry(policy, self._retry_budget, random=self._draw, hub=self.hub)
         latch, breaker, spending = self._latch, self._breaker, self._spending
         first: tuple[Middleware, ...] = () if spending is None else (spending.gate,)
         last: tuple[Middleware, ...] = () if spending is None else (spending,)
-        paced: tuple[Middleware, ...] = (latch, breaker, self._permits, self._limiter)
-        guards: tuple[Middleware, ...] = (latch.guard, breaker.guard)
         links: tuple[Middleware, ...] = (
             self._deadline,
             self._coalesce,
             retry,
             *first,
             *self._middleware,
-            *paced,
+            latch,
+            breaker,
+            self._permits,
+            latch.guard,  # nobody goes and waits for a slot that is of no use
+            self._limiter,
             *last,
-            *guards,
+            latch.guard,
+            breaker.guard,
             self._count,
         )
         return compose(links, self.terminal)
@@ -190,7 +201,7 @@ class Engine:
 
     def stats(self) -> SessionStats:
         """A snapshot."""
-        pool = self._pool
+        pool, spending = self._pool, self._spending
         return SessionStats(
             **self.counts.values,
             throttled=self._limiter.throttled,
@@ -201,10 +212,25 @@ class Engine:
             rate=self._limiter.rate,
             breaker=self._breaker.state,
             latched=self._latch.error,
-            budget_spent=None if self._spending is None else self._spending.requests,
-            retry_tokens=self._budget.tokens,
+            budget_spent=None if spending is None else spending.requests,
+            budget_left=None if spending is None else spending.left,
+            cost=None if spending is None else spending.cost,
+            retry_tokens=self._retry_budget.tokens,
             idle_connections=None if pool is None else pool.idle_connections,
             open_connections=None if pool is None else pool.open_connections,
+        )
+
+    def estimate(self, *, queries: int, requests: int, most: int) -> Estimate:
+        """What so many requests cost and how long they take, under the session's budget and rate limit."""
+        budget, limit = self._budget, self._rate_limit
+        return Estimate(
+            queries=queries,
+            requests=requests,
+            most=most,
+            cost=None if budget is None else budget.cost(requests),
+            highest_cost=None if budget is None else budget.cost(most),
+            seconds=None if limit is None else max(0, requests - limit.burst) * limit.spacing,
+            budget_left=None if self._spending is None else self._spending.left,
         )
 
     async def _count(self, call: Call, send: Send, /) -> Reply:

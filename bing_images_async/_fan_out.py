@@ -7,6 +7,8 @@ thousand queries take no more memory than a hundred. What runs in the background
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sized
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
@@ -22,6 +24,7 @@ from .errors import (
     DeadlineExceededError,
     InvalidRequestError,
     QuotaExhaustedError,
+    SessionStateError,
 )
 from .models import Attempt, Image, ImageAnswer
 from .params import SearchParams
@@ -42,7 +45,6 @@ class Found:
     answer: ImageAnswer | None = None
     images: tuple[Image, ...]
     error: BingImagesError | None = None
-    requests: int = 1
     attempts: tuple[Attempt, ...] = ()
     stop_reason: str | None = None
 
@@ -61,14 +63,19 @@ class Outcome:
     """The images of all its pages, each once; if a page failed, those that came before it."""
     error: BingImagesError | None = None
     was_sent: bool = True
-    """False if the run had ended before it came to this query."""
-    requests: int = 0
-    """Pages that were fetched."""
+    """False if nothing was sent for it: the run had ended before, the budget was spent, a latch held, or the query
+    itself was refused."""
     attempts: tuple[Attempt, ...] = ()
+    """What was tried, for all of its pages. Unknown, and so empty, if the time of the run was up meanwhile."""
     elapsed: float = 0.0
-    """Seconds of work on this query."""
+    """Seconds of work on this query, waiting for permits and quota included."""
     stop_reason: str | None = None
     """Why there are no more images, if pages were walked (`ImagePager.stop_reason`)."""
+
+    @property
+    def requests(self) -> int:
+        """Requests that were sent for it, retries included: what may be billed."""
+        return len(self.attempts)
 
     def unwrap(self) -> ImageAnswer:
         """The answer. Raises the error if there is one."""
@@ -87,6 +94,7 @@ class Progress:
     total: int | None
     """`None` if the input does not know its length."""
     requests: int
+    """Sent so far, retries included."""
     elapsed: float
     """Seconds since the run began."""
 
@@ -106,7 +114,8 @@ class FanOut:
     """A run over many queries. Enter it, then iterate: `Outcome`s, one for each query.
 
     What the block raises arrives bare, after everything in the background has ended. If the input raises, what is
-    under way is finished and handed over first, then that error is raised.
+    under way is finished and handed over first, then that error is raised; so is what is no error of this library,
+    such as a middleware's own.
     """
 
     def __init__(
@@ -117,7 +126,7 @@ class FanOut:
         concurrency: int,
         ordered: bool,
         stop_on: frozenset[type[BingImagesError]],
-        timeout: float | None,
+        timeout: float,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._source = _Source(queries)
@@ -132,18 +141,20 @@ class FanOut:
         self._late: dict[int, Outcome] = {}
         self._delivered = self._failed = self._requests = 0
         self._began = 0.0
+        self._deadline = math.inf
         self._tasks: anyio.abc.TaskGroup | None = None
         self._outcomes: MemoryObjectReceiveStream[Outcome] | None = None
         self._moved = anyio.Event()
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
-            raise InvalidRequestError("A run can be entered once: call fan_out() again.", parameter="queries")
+            raise SessionStateError("This run was entered before: call fan_out() again for another.")
         self._began = anyio.current_time()
+        self._deadline = self._began + self._timeout
         send, self._outcomes = anyio.create_memory_object_stream[Outcome](0)
         self._tasks = await anyio.create_task_group().__aenter__()
         with send:
-            for _ in range(self._concurrency):
+            for _ in range(self._concurrency if self._total is None else min(self._concurrency, self._total)):
                 self._tasks.start_soon(self._work, send.clone(), name="fan-out worker")
         return self
 
@@ -157,6 +168,7 @@ class FanOut:
             await self._tasks.__aexit__(None, None, None)
         finally:
             self._outcomes.close()
+            self._late.clear()
             await self._source.aclose()
 
     def __aiter__(self) -> Self:
@@ -164,19 +176,19 @@ class FanOut:
 
     async def __anext__(self) -> Outcome:
         if self._outcomes is None:
-            raise InvalidRequestError("Enter the run first: `async with session.fan_out(...) as outcomes:`.")
-        while self._delivered not in self._late:
+            raise SessionStateError("Enter the run first: `async with session.fan_out(...) as outcomes:`.")
+        while not self._ordered or self._delivered not in self._late:
             try:
                 outcome = await self._outcomes.receive()
             except (anyio.EndOfStream, anyio.ClosedResourceError):
-                if self._source.error is not None:
-                    error, self._source.error = self._source.error, None
-                    raise error from None
-                raise StopAsyncIteration from None
+                break
             if not self._ordered:
                 return self._deliver(outcome)
             self._late[outcome.index] = outcome
-        return self._deliver(self._late.pop(self._delivered))
+        if self._late:  # the least of them is the next, unless a query that broke the run left a gap
+            return self._deliver(self._late.pop(min(self._late)))
+        self._source.raise_fault()
+        raise StopAsyncIteration
 
     def _deliver(self, outcome: Outcome) -> Outcome:
         self._delivered += 1
@@ -200,10 +212,22 @@ class FanOut:
 
     async def _work(self, send: MemoryObjectSendStream[Outcome]) -> None:
         with send:
-            while (item := await self._source.next()) is not None:
+            while (item := await self._next()) is not None:
                 index, query = item
                 await self._keep_in_window(index)
-                await send.send(await self._outcome(index, query))
+                try:
+                    outcome = await self._outcome(index, query)
+                except Exception as fault:  # noqa: BLE001  # not an outcome but the end of the run
+                    self._source.fail(fault)
+                    return
+                await send.send(outcome)
+
+    async def _next(self) -> tuple[int, Query] | None:
+        """The next query. An input that has to be waited for is waited for as long as the run may take."""
+        with anyio.CancelScope(deadline=self._deadline if self._source.is_async else math.inf):
+            return await self._source.next()
+        self._source.fail(self._out_of_time())
+        return None
 
     async def _keep_in_window(self, index: int) -> None:
         """In an ordered run, do not run ahead of the consumer by more than two rounds."""
@@ -211,23 +235,15 @@ class FanOut:
             await self._moved.wait()
 
     async def _outcome(self, index: int, query: Query) -> Outcome:
-        if self._stopped_by is not None:
-            return Outcome(query=query, index=index, error=self._stopped_by, was_sent=False)
         began = anyio.current_time()
-        found: Found | None = None
-        error: BingImagesError | None = None
-        left = None if self._timeout is None else max(0.0, self._timeout - (began - self._began))
-        try:
-            with anyio.move_on_after(left) as scope:
-                found = await self._search(query)
-            if scope.cancelled_caught:
-                error = self._stopped_by = self._out_of_time()
-        except BingImagesError as fault:
-            error = fault
-        elapsed = anyio.current_time() - began
-        if found is None:
-            assert error is not None
-            found = Found(images=(), error=error, requests=0, attempts=error.attempts)
+        if self._stopped_by is None and began >= self._deadline:
+            self._stopped_by = self._out_of_time()
+        if self._stopped_by is not None:
+            # A copy: errors that are raised collect tracebacks, and what was tried was another query.
+            error = copy.copy(self._stopped_by)
+            error.attempts = ()
+            return Outcome(query=query, index=index, error=error, was_sent=False)
+        found, was_sent = await self._found(query)
         if isinstance(found.error, self._stop_on):
             self._stopped_by = found.error
         return Outcome(
@@ -236,11 +252,22 @@ class FanOut:
             answer=found.answer,
             error=found.error,
             images=found.images,
-            requests=found.requests,
+            was_sent=was_sent,
             attempts=found.attempts,
-            elapsed=elapsed,
+            elapsed=anyio.current_time() - began,
             stop_reason=found.stop_reason,
         )
+
+    async def _found(self, query: Query) -> tuple[Found, bool]:
+        """What a query brought, and whether anything was sent for it."""
+        try:
+            with anyio.CancelScope(deadline=self._deadline):
+                found = await self._search(query)
+                return found, found.error is None or bool(found.attempts)
+        except BingImagesError as error:
+            return Found(images=(), error=error, attempts=error.attempts), bool(error.attempts)
+        self._stopped_by = self._out_of_time()
+        return Found(images=(), error=self._stopped_by), True  # for all that is known here
 
     def _out_of_time(self) -> BingImagesError:
         return DeadlineExceededError(
@@ -250,7 +277,7 @@ class FanOut:
 
 
 class _Source(Generic[T]):
-    """The input, one item at a time, whoever asks; its error is kept for the consumer."""
+    """The input, one item at a time, whoever asks; what ends it early is kept for the consumer."""
 
     def __init__(self, queries: Iterable[T] | AsyncIterable[T]) -> None:
         self._plain: Iterator[T] | None = None
@@ -258,7 +285,7 @@ class _Source(Generic[T]):
         if isinstance(queries, str | bytes):
             raise InvalidRequestError("queries is a single text: give a list of queries.", parameter="queries")
         if isinstance(queries, AsyncIterable):
-            self._async = aiter(cast("AsyncIterable[T]", queries))
+            self._async = aiter(queries)
         elif isinstance(queries, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             self._plain = iter(queries)
         else:
@@ -266,25 +293,39 @@ class _Source(Generic[T]):
         self._turn = anyio.Lock()
         self._index = 0
         self._is_done = False
-        self.error: BaseException | None = None
+        self._fault: Exception | None = None
+
+    @property
+    def is_async(self) -> bool:
+        """The next item may have to be waited for."""
+        return self._async is not None
 
     async def next(self) -> tuple[int, T] | None:
+        """An item and its place, or `None` at the end, whatever the end is."""
         async with self._turn:
             if self._is_done:
                 return None
             try:
-                item = (
-                    next(self._plain) if self._plain is not None else await anext(cast("AsyncIterator[T]", self._async))
-                )
+                item = await anext(self._async) if self._async is not None else next(cast("Iterator[T]", self._plain))
             except (StopIteration, StopAsyncIteration):
                 self._is_done = True
                 return None
-            except Exception as error:  # noqa: BLE001  # the consumer's to see, once what is under way has ended
-                self._is_done = True
-                self.error = error
+            except Exception as fault:  # noqa: BLE001  # the consumer's to see, once what is under way has ended
+                self.fail(fault)
                 return None
             self._index += 1
             return self._index - 1, item
+
+    def fail(self, fault: Exception) -> None:
+        """Nothing more comes, because of `fault`; the first one counts."""
+        self._is_done = True
+        self._fault = self._fault or fault
+
+    def raise_fault(self) -> None:
+        """Raise what ended the input early, once."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
 
     async def aclose(self) -> None:
         """End an async generator that was not read to its end."""

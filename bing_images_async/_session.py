@@ -229,7 +229,7 @@ class ImageSearchSession(Endpoints):
         It lives as long as the session it came from, and is neither entered nor closed itself.
         """
         sibling = object.__new__(type(self))  # copy.copy would pickle, which sessions refuse
-        sibling.__dict__.update(self.__dict__)
+        vars(sibling).update(vars(self))
         sibling._view = self._view.changed(options, self._auth_header)
         if sibling._view.retry != self._view.retry:
             sibling._send = self._engine.chain(sibling._view.retry)

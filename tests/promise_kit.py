@@ -6,8 +6,10 @@ whole chain. The same seed gives the same run.
 
 from __future__ import annotations
 
+import ssl
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -45,6 +47,12 @@ def figure(backend: str, what: str, **values: Any) -> None:
 
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def busiest(times: Sequence[float], window: float) -> int:
+    """The most of these moments in any half-open window of so many seconds."""
+    ordered = sorted(times)
+    return max((bisect_left(ordered, time + window) - start for start, time in enumerate(ordered)), default=0)
 
 
 @attrs.frozen
@@ -105,6 +113,11 @@ class Scene:
             for _ in range(number):
                 tasks.start_soon(self.ask)
 
+    def forget(self) -> None:
+        """What was so far does not count: neither how calls ended nor what was sent."""
+        for history in (self.outcomes, self.departures.times, self.departures.queries):
+            history.clear()
+
     @property
     def sent(self) -> list[float]:
         """When requests were given to the connections; the server need not have seen them."""
@@ -131,11 +144,24 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    server: Server, *, seed: int = 0, world: dict[str, Any] | None = None, **session_options: Any
+    server: Server,
+    *,
+    seed: int = 0,
+    world: dict[str, Any] | None = None,
+    tls: ssl.SSLContext | None = None,
+    **session_options: Any,
 ) -> AsyncGenerator[Scene]:
-    """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well."""
+    """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well.
+
+    With `tls` it speaks https, and the context is not looked at: no thread may make one in virtual time.
+    """
     session_options = {"timeout": None, "seed": seed, **session_options}
-    async with World(server, seed=seed, **{"link": LINK, **(world or {})}) as made, made.pool() as pool:
+    async with (
+        World(server, seed=seed, **{"link": LINK, **(world or {})}) as made,
+        ConnectionPool(ssl_context=tls, network_backend=made.network, clock=anyio.current_time) as pool,
+    ):
+        if tls is not None:
+            session_options["base_url"] = "https://sim/v7.0"
         departures = Departures(pool)
         async with made.session(cast("Any", departures), **session_options) as session:
             stage = Scene(made, pool, session, departures)

@@ -21,7 +21,7 @@ from typing import Literal
 import anyio
 
 from .._wire.exchange import Reply
-from ..errors import BingImagesError, ServiceUnavailableError
+from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError
 from ..events import BreakerChanged, Hub
 from .chain import Call, Send, TurnedBackError, Wire
 from .gate import Gate
@@ -43,11 +43,18 @@ class Breaker:
     """Closed, open or, while a probe is under way, half-open. One for a session and its siblings."""
 
     def __init__(
-        self, wire: Wire, *, random: Callable[[], float], hub: Hub, on_open: Callable[[], None] = lambda: None
+        self,
+        wire: Wire,
+        *,
+        random: Callable[[], float],
+        hub: Hub,
+        on_open: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._random = random
         self._hub = hub
         self._gate = Gate(on_shut=on_open)
+        self._on_close = on_close
         self._stall = _Stall(wire)
         self._failures = 0
         self._gap = _FIRST_GAP
@@ -74,7 +81,7 @@ class Breaker:
         except BaseException as error:
             if was_sent_and_failed(call, error):
                 self._learn(call, failed=True)
-            elif call.sent is not None and isinstance(error, BingImagesError):
+            elif call.sent is not None and _shows_life(error):
                 self._learn(call, failed=False)  # the service is there, whatever it sent
             else:
                 self._gate.abandon(call)
@@ -133,6 +140,7 @@ class Breaker:
         self._tell("open", self._gate.retry_after())
 
     def _close(self) -> None:
+        self._on_close()
         self._gate.open()
         self._tell("closed")
 
@@ -147,6 +155,11 @@ class Breaker:
             'To wait for it instead, use on_outage="wait".',
             retry_after=wait,
         )
+
+
+def _shows_life(error: BaseException) -> bool:
+    """Something was there to send what could not be read. (A certificate that is not valid shows nothing.)"""
+    return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError)
 
 
 class _Stall:

@@ -11,7 +11,7 @@ from .._wire.exchange import Reply
 from ..errors import BudgetExceededError
 from .chain import Call, Send
 
-__all__ = ["Budget", "Spending"]
+__all__ = ["Budget", "Estimate", "Spending"]
 
 
 def _requests(_: object, __: object, value: Any) -> None:
@@ -28,7 +28,7 @@ class Budget:
     """At most `requests` requests by a session and its siblings; `cost_per_1000` is what a thousand of them cost.
 
     Every request counts, retries included, for every request may be billed. Give the same `Budget` to several
-    sessions and each has its own `requests`.
+    sessions and each has its own `requests`. Raises `InvalidRequestError` for numbers that cannot be.
     """
 
     requests: int = field(validator=_requests)
@@ -37,6 +37,32 @@ class Budget:
     def cost(self, requests: int) -> float | None:
         """What `requests` cost, if it is known what a thousand cost."""
         return None if self.cost_per_1000 is None else requests * self.cost_per_1000 / 1000
+
+
+@frozen(kw_only=True)
+class Estimate:
+    """What a run would take (`session.estimate`), beside what is left of the session's budget."""
+
+    queries: int
+    requests: int
+    """As a rule: full pages, nothing repeated."""
+    most: int
+    """At most: every attempt made that the session's `RetryPolicy` allows, and pages with a single new image each.
+
+    Only the probes during an outage that a run waits for come on top."""
+    cost: float | None
+    """Of `requests`, in the currency of `Budget.cost_per_1000`; `None` without one."""
+    highest_cost: float | None
+    """Of `most`."""
+    seconds: float | None
+    """For `requests` at the pace of the session's rate limit; `None` if it has none."""
+    budget_left: int | None
+    """Requests that may still be sent; `None` without a budget."""
+
+    @property
+    def fits(self) -> bool:
+        """Not even the most would exceed the budget."""
+        return self.budget_left is None or self.most <= self.budget_left
 
 
 class Spending:
@@ -50,6 +76,16 @@ class Spending:
     def requests(self) -> int:
         """Requests that were sent or are about to be."""
         return self._reserved
+
+    @property
+    def left(self) -> int:
+        """Requests that may still be sent."""
+        return self._budget.requests - self._reserved
+
+    @property
+    def cost(self) -> float | None:
+        """Of what was spent, if it is known."""
+        return self._budget.cost(self._reserved)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Raises `BudgetExceededError` instead of sending one request too many."""
@@ -67,9 +103,11 @@ class Spending:
         return await send(call)
 
     def _check(self) -> None:
-        limit = self._budget.requests
-        if self._reserved >= limit:
-            raise BudgetExceededError(
-                f"The budget of {limit:,} requests is spent; nothing more is sent. Give a larger one, or none.",
-                requests=limit,
-            )
+        if self.left > 0:
+            return
+        budget = self._budget
+        raise BudgetExceededError(
+            f"The budget of {budget.requests:,} requests is spent, and this one was not sent. "
+            "Make the session with a larger Budget, or without one; session.estimate() says what a run takes.",
+            requests=budget.requests,
+        )

@@ -7,6 +7,7 @@ it may have been shut while the call waited for a permit or a slot.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import anyio
@@ -95,15 +96,13 @@ class Gate:
             self._line.rouse()
 
     def _due(self) -> float:
-        if self._probe_at is None:
-            return 0.0
-        return float("inf") if self._probe is not None else self._probe_at
+        assert self._probe_at is not None, "who opens the gate lets everybody go"
+        return math.inf if self._probe is not None else self._probe_at
 
     def _send_probe(self) -> None:
         place = self._line.next()
         assert place is not None
-        if self._probe_at is not None:
-            self._take_as_probe(place.call)
+        self._take_as_probe(place.call)
         self._line.grant(place)
 
     def _take_as_probe(self, call: Call) -> None:

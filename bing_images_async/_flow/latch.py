@@ -8,9 +8,11 @@ A thousand waiting calls cost one request, not a thousand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 import anyio
+from attrs import evolve
 
 from .._wire.auth import ApiKey
 from .._wire.exchange import Reply
@@ -86,8 +88,15 @@ class Latch:
             elif call.on_outage == "wait" and isinstance(self._failure, SuspectedAbuseError):
                 await self._gate.wait(call, "latch")
             else:
-                return self._reply
+                return self._remembered(self._reply)
         return None
+
+    def _remembered(self, reply: Reply) -> Reply:
+        """The reply that shut the latch; if it said how long to wait, it says now how long is left."""
+        if "retry-after" not in reply.headers:
+            return reply
+        left = math.ceil(self._gate.retry_after())
+        return evolve(reply, headers={**reply.headers, "retry-after": str(left)})
 
     async def _is_for_another_key(self) -> bool:
         key = await self._key()
@@ -109,10 +118,11 @@ class Latch:
 
     def _hold(self, call: Call, reply: Reply, failure: ApiError) -> None:
         wait = _PERIOD if failure.retry_after is None else failure.retry_after
+        is_news = self.error != type(failure).__name__ or self._gate.is_probed_by(call)
         self._reply, self._failure = reply, failure
         self._for_key = call.key if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
         self._gate.shut(anyio.current_time() + wait)
-        if self._hub:
+        if self._hub and is_news:  # of 64 answers that were under way, one is enough
             self._hub.tell(LatchChanged(at=anyio.current_time(), error=self.error, retry_after=wait))
 
     def _release(self) -> None:

@@ -34,13 +34,13 @@ class Place:
     """One call's place in a line."""
 
     call: Call
-    _state: _State = field(default=_State.WAITING, init=False)
+    state: _State = field(default=_State.WAITING, init=False)
     _called: anyio.Event = field(factory=anyio.Event, init=False)
 
     @property
     def is_granted(self) -> bool:
         """Its turn has come."""
-        return self._state is _State.GRANTED
+        return self.state is _State.GRANTED
 
     def __lt__(self, other: Place) -> bool:
         return self.call.number < other.call.number
@@ -48,7 +48,7 @@ class Place:
     async def turn(self) -> None:
         """Wait to be called. Raises `TurnedBackError` if the line was dismissed."""
         await self._called.wait()
-        if self._state is _State.DISMISSED:
+        if self.state is _State.DISMISSED:
             raise TurnedBackError
 
     def wake(self) -> None:
@@ -57,7 +57,7 @@ class Place:
 
     def doze(self) -> None:
         """Wait for another call."""
-        if self._state is _State.WAITING:
+        if self.state is _State.WAITING:
             self._called = anyio.Event()
 
 
@@ -109,11 +109,11 @@ class Line:
 
     def leave(self, place: Place) -> bool:
         """The call waits no longer. True if its turn had come already: what it was granted must go on."""
-        if place._state is _State.WAITING:
-            place._state = _State.LEFT
+        if place.state is _State.WAITING:
+            place.state = _State.LEFT
             self._waiting[place.call.priority] -= 1
             self._tidy()
-        return place._state is _State.GRANTED
+        return place.state is _State.GRANTED
 
     def next(self, *, bulk_too: bool = True) -> Place | None:
         """Whose turn it is; bulk calls are passed over unless `bulk_too`, but never ten times in a row."""
@@ -125,7 +125,7 @@ class Line:
     def grant(self, place: Place) -> None:
         """It is the turn of `place`, which `next()` gave."""
         heapq.heappop(self._bulk if place.call.priority == "bulk" else self._interactive)
-        place._state = _State.GRANTED
+        place.state = _State.GRANTED
         self._waiting[place.call.priority] -= 1
         passed_bulk = place.call.priority == "interactive" and self._waiting["bulk"] > 0
         self._since_bulk = self._since_bulk + 1 if passed_bulk else 0
@@ -138,14 +138,14 @@ class Line:
     def dismiss(self, *, where: Callable[[Call], bool] = lambda _: True) -> None:
         """Send away every call of which `where` is true."""
         for place in (*self._interactive, *self._bulk):
-            if place._state is _State.WAITING and where(place.call):
-                place._state = _State.DISMISSED
+            if place.state is _State.WAITING and where(place.call):
+                place.state = _State.DISMISSED
                 self._waiting[place.call.priority] -= 1
                 place.wake()
         self._tidy()
 
     def _head(self, heap: list[Place]) -> Place | None:
-        while heap and heap[0]._state is not _State.WAITING:
+        while heap and heap[0].state is not _State.WAITING:
             heapq.heappop(heap)
         return heap[0] if heap else None
 
@@ -153,5 +153,5 @@ class Line:
         """Forget the places that were left once they are the larger part, so that lines do not grow."""
         if len(self._interactive) + len(self._bulk) > 2 * len(self) + 64:
             for heap in (self._interactive, self._bulk):
-                heap[:] = [place for place in heap if place._state is _State.WAITING]
+                heap[:] = [place for place in heap if place.state is _State.WAITING]
                 heapq.heapify(heap)

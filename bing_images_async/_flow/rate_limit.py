@@ -50,9 +50,14 @@ def _seconds(value: float | timedelta) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
+def _requests(_: object, __: object, value: int) -> None:
+    if checks.integer("requests", value, 1, 10**9) is None:
+        raise checks.refuse("requests", value, "it must be an int above 0 (one in two seconds is RateLimit(1, per=2))")
+
+
 def _burst(self: RateLimit, _: object, value: int) -> None:
     if checks.integer("burst", value, 1, 10**9) is None or value > self.requests:
-        raise checks.refuse("burst", value, f"it must be an int from 1 to requests ({self.requests:g})")
+        raise checks.refuse("burst", value, f"it must be an int from 1 to requests ({self.requests})")
 
 
 def _jitter(_: object, __: object, value: float) -> None:
@@ -62,13 +67,13 @@ def _jitter(_: object, __: object, value: float) -> None:
 
 @frozen
 class RateLimit:
-    """A quota: `requests` in any `per` seconds (or a timedelta). It is a ceiling for everything a session sends, retries included.
+    """A quota, `requests` in any `per` seconds (or a timedelta): the ceiling of all that is sent, retries included.
 
     `burst` requests may leave at once after a rest; it costs rate, for the quota holds all the same.
     `jitter` is the spread of the one-way delay to the service, in seconds.
     """
 
-    requests: float = field(validator=_above_zero)
+    requests: int = field(validator=_requests)
     per: float = field(default=1.0, converter=_seconds, validator=_above_zero)
     burst: int = field(default=1, validator=_burst)
     jitter: float = field(default=0.03, validator=_jitter)
@@ -81,8 +86,7 @@ class RateLimit:
     @property
     def window(self) -> tuple[int, float]:
         """A number of requests, and the seconds from the first of them to the one that follows."""
-        number = math.ceil(self.requests)
-        return number, number / self.requests * (self.per + self.jitter)
+        return self.requests, self.per + self.jitter
 
 
 class RateLimiter:
@@ -150,6 +154,10 @@ class RateLimiter:
     def dismiss(self) -> None:
         """Turn back every call that waits."""
         self._line.dismiss()
+
+    def restart(self) -> None:
+        """After an outage: go on one by one, whatever burst a rest would have allowed."""
+        self._tat = max(self._tat, anyio.current_time() + self._tolerance())
 
     async def _acquire(self, call: Call) -> None:
         now = anyio.current_time()
@@ -220,7 +228,7 @@ class RateLimiter:
         now = anyio.current_time()
         self.throttled += 1
         if self._limit is None:
-            self._limit = RateLimit(max(1.0, self._pace.last_second(now)))
+            self._limit = RateLimit(max(1, self._pace.last_second(now)))
         if call.sent is not None and call.sent > self._cut_at:
             self._cut(now)
         asked = min(pause_of(failure), self._longest_pause)
@@ -258,5 +266,5 @@ class _Pace:
             self._second, self._count = now, 0
         self._count += 1
 
-    def last_second(self, now: float) -> float:
-        return float(max(self._count, self._before if now - self._second < 2.0 else 0))
+    def last_second(self, now: float) -> int:
+        return max(self._count, self._before if now - self._second < 2.0 else 0)

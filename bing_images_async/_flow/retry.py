@@ -25,8 +25,12 @@ from .verdict import failure_of, is_throttle, is_transient, pause_of
 __all__ = ["Decision", "Retry", "RetryBudget", "RetryPolicy"]
 
 
-def _duration(value: float | timedelta | None) -> float | None:
+def _duration(value: float | timedelta) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _duration_or_none(value: float | timedelta | None) -> float | None:
+    return None if value is None else _duration(value)
 
 
 def _in_seconds(_: object, attribute: object, value: object) -> None:
@@ -61,7 +65,7 @@ class RetryPolicy:
     """
 
     attempts: int = field(default=3, validator=_attempts)
-    attempt_timeout: float | None = field(default=10.0, converter=_duration, validator=_in_seconds)
+    attempt_timeout: float | None = field(default=10.0, converter=_duration_or_none, validator=_in_seconds)
     max_retry_after: float = field(default=60.0, converter=_duration, validator=_in_seconds)
     base: float = field(default=0.1, converter=_duration, validator=_in_seconds)
     cap: float = field(default=20.0, converter=_duration, validator=_in_seconds)
@@ -136,6 +140,9 @@ class Retry:
             except BaseException:
                 self._budget.give(cost)  # cancelled: it cannot be said that the retry failed
                 raise
+            if call.sent is None:
+                self._budget.give(cost)  # it was refused before it was sent
+                cost = 0
             if failure is None:
                 assert reply is not None
                 self._budget.give(max(1, cost))

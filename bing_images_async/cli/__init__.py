@@ -2,8 +2,9 @@
 
 app, program                       the commands together; how any of them ends
 search, details, trending          one per endpoint;  serve, doctor: the service of our own, and what is amiss
+bulk                               many queries from a file
 options, service                   what all of them take, and the session that this makes
-walk, thumbnails                   several pages as one answer; the pictures for a contact sheet
+thumbnails                         the pictures for a contact sheet
 card, table, formats, sheet        an answer for people, for programs, and to look at
 text, streams, progress            what may reach a terminal, and where it goes
 exit_codes                         what a script is told
@@ -11,6 +12,7 @@ exit_codes                         what a script is told
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import NoReturn
 
@@ -31,5 +33,6 @@ def main() -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    gc.freeze()  # what was imported stays; to look through it again takes longer than the gap between two requests
     program.main(prog_name="bing-images")
     raise AssertionError("program.main() ends the process")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .._version import __version__
+from .bulk.command import bulk
 from .details import details
 from .doctor import doctor
 from .program import Program
@@ -41,5 +42,5 @@ def program() -> None:
     """
 
 
-for command in (search, details, trending, serve, doctor):
+for command in (search, details, trending, bulk, serve, doctor):
     program.add_command(command)

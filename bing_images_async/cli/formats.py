@@ -11,7 +11,7 @@ from typing import Any
 from ..models import Image
 from .text import escaped, escaped_in_json
 
-__all__ = ["IMAGE_COLUMNS", "image_row", "to_csv", "to_json", "to_json_lines"]
+__all__ = ["IMAGE_COLUMNS", "csv_lines", "image_row", "to_csv", "to_json", "to_json_lines"]
 
 IMAGE_COLUMNS = (
     "name", "contentUrl", "width", "height", "contentSizeBytes", "encodingFormat", "creativeCommons", "hostPageUrl",
@@ -40,9 +40,13 @@ def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     formula (its first character is `=`, `+`, `-` or `@`), or that begins with an apostrophe, has an apostrophe
     put in front: take one off to get the text. Control characters are written as escapes, a line feed as `\n`.
     """
+    return csv_lines(columns, [dict(zip(columns, columns, strict=True)), *rows])
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """The same without the header."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     return file.getvalue()
 

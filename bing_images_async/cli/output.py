@@ -22,7 +22,7 @@ from .streams import notice, say, write
 from .table import show
 from .thumbnails import fetch_thumbnails
 
-__all__ = ["Findings", "Output", "output_options"]
+__all__ = ["Findings", "Output", "output_options", "write_page"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,12 +88,17 @@ class Output:
         page = render_sheet(sheet, pictures)
         if file == Path("-"):
             write(page)
-            return
-        try:
-            await anyio.Path(file).write_text(page, "utf-8")
-        except OSError as fault:
-            raise click.UsageError(f"{file} cannot be written: {fault.strerror}.") from None
-        notice(f"Wrote {file}: {len(cards)} images, {len(page) / 1_000:,.0f} kB. Open it in a browser.")
+        else:
+            await write_page(file, page, len(cards))
+
+
+async def write_page(file: Path, page: str, images: int) -> None:
+    """Write an HTML page with so many pictures. Raises `click.UsageError` if that cannot be."""
+    try:
+        await anyio.Path(file).write_text(page, "utf-8")
+    except OSError as fault:
+        raise click.UsageError(f"{file} cannot be written: {fault.strerror}.") from None
+    notice(f"Wrote {file}: {images} images, {len(page) / 1_000:,.0f} kB. Open it in a browser.")
 
 
 def output_options(command: F) -> F:

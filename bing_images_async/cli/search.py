@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
 import click
+from attrs import frozen
 
+from .._paging import ImagePager
+from .._session import ImageSearchSession
 from .._wire.convert import unstructure
+from ..models import Image, ImageAnswer
 from ..params import SearchParams
 from .card import card_of
 from .exit_codes import Exit
@@ -19,11 +24,21 @@ from .service import OPENMOJI, Service, open_session, service_options
 from .sheet import Sheet
 from .streams import notice, read_stdin
 from .table import images_table
-from .walk import Found, walk
 
 __all__ = ["search"]
 
 _LONGEST_QUERY = 10_000  # bytes; the service takes 2,048 characters of URL
+
+
+@frozen(kw_only=True)
+class _Found:
+    """What a search found, on one page or several."""
+
+    first: ImageAnswer
+    images: Sequence[Image]
+    raw: Mapping[str, Any]
+    """The JSON of the first page; if pages were walked, with all images in `value` and the last `nextOffset`."""
+    next_offset: int | None
 
 
 @click.command(cls=Command, short_help="Find images.")
@@ -61,14 +76,39 @@ def search(query: tuple[str, ...], limit: int | None, **options: Any) -> Exit:
 async def _search(params: SearchParams, limit: int | None, service: Service, output: Output) -> Exit:
     async with open_session(service) as session:
         with Bar("Searching") as bar:
-            found = await walk(session, params, limit, bar.report)
+            found = await _find(session, params, limit, bar)
         context = found.first.query_context
         if context is not None and context.altered_query:
             notice(f"Showing results for {context.altered_query!r}.")
         return await output.put(_findings(found, params, service), session)
 
 
-def _findings(found: Found, params: SearchParams, service: Service) -> Findings:
+async def _find(session: ImageSearchSession, params: SearchParams, limit: int | None, bar: Bar) -> _Found:
+    """One page, or with a limit as many as it takes."""
+    if limit is None:
+        answer = await session.search(params)
+        return _Found(first=answer, images=answer.value, raw=answer.raw or {}, next_offset=answer.next_offset)
+    latest: ImageAnswer | None = None
+
+    async def fetch(question: SearchParams) -> ImageAnswer:
+        nonlocal latest
+        latest = await session.search(question)
+        return latest
+
+    pager = ImagePager(fetch, params, limit=limit)
+    images: list[Image] = []
+    async for image in pager:
+        images.append(image)
+        bar.report(len(images), limit)
+    assert pager.first is not None
+    assert latest is not None
+    raw = {**(pager.first.raw or {}), "value": unstructure(tuple(images)), "nextOffset": latest.next_offset}
+    if latest.next_offset is None:
+        del raw["nextOffset"]
+    return _Found(first=pager.first, images=images, raw=raw, next_offset=latest.next_offset)
+
+
+def _findings(found: _Found, params: SearchParams, service: Service) -> Findings:
     cards = [card_of(image) for image in found.images]
     subtitle = f"{len(cards)} images from {service.name}"
     return Findings(
@@ -88,7 +128,7 @@ def _findings(found: Found, params: SearchParams, service: Service) -> Findings:
     )
 
 
-def _hint(found: Found, shown: int) -> str:
+def _hint(found: _Found, shown: int) -> str:
     total = found.first.total_estimated_matches
     parts = [f"{shown} images" if total is None else f"{shown} of about {max(total, shown):,} images."]
     if found.next_offset is not None and (total is None or found.next_offset < total):

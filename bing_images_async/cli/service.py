@@ -17,7 +17,7 @@ from .options import Option
 from .progress import Bar
 from .streams import say
 
-__all__ = ["OPENMOJI", "Service", "emulator_needed", "open_session", "service_options"]
+__all__ = ["OPENMOJI", "Service", "emulator_needed", "folder_option", "open_session", "service_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,37 +55,38 @@ class Service:
 
 def service_options(command: F) -> F:
     """Options that make a `Service`."""
-    for option in (
-        click.option(
-            "--timeout",
-            cls=Option,
-            section="Service",
-            type=click.FloatRange(min=0, min_open=True),
-            metavar="SECONDS",
-            help="How long a call may take.  [default: 30]",
-        ),
-        click.option(
-            "--folder",
-            cls=Option,
-            section="Service",
-            type=click.Path(path_type=Path, exists=True, file_okay=False),
-            metavar="DIR",
-            help="Search the pictures in this folder, on this machine.",
-        ),
-    ):
-        command = option(command)
-    return command
+    timeout = click.option(
+        "--timeout",
+        cls=Option,
+        section="Service",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="How long a call may take.  [default: 30]",
+    )
+    return folder_option(timeout(command))
+
+
+def folder_option(command: F) -> F:
+    """Whose pictures to search, if it is not a service that answers."""
+    return click.option(
+        "--folder",
+        cls=Option,
+        section="Service",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="DIR",
+        help="Search the pictures in this folder, on this machine.",
+    )(command)
 
 
 @asynccontextmanager
-async def open_session(service: Service) -> AsyncGenerator[ImageSearchSession]:
-    """A session with the service, which keeps the JSON of answers.
+async def open_session(service: Service, **settings: Any) -> AsyncGenerator[ImageSearchSession]:
+    """A session with the service, which keeps the JSON of answers unless the `settings` say otherwise.
 
     While the index of a local catalogue is built, there is a progress bar. Raises `click.UsageError` if the
     extra `emulator` is needed and missing.
     """
     bar = Bar("Reading the pictures, this once")
-    options: dict[str, Any] = {"keep_raw": True}
+    options: dict[str, Any] = {"keep_raw": True, **settings}
     if service.timeout is not None:
         options["timeout"] = service.timeout
     if not service.is_local:

@@ -14,7 +14,7 @@ from attrs import frozen
 from .card import Card
 from .text import visible
 
-__all__ = ["Sheet", "render_sheet"]
+__all__ = ["Sheet", "render_page", "render_section", "render_sheet"]
 
 
 @frozen(kw_only=True)
@@ -33,19 +33,25 @@ def render_sheet(sheet: Sheet, pictures: Mapping[str, str]) -> str:
     """The HTML document. `pictures` maps thumbnail addresses to `data:` URLs; for others a placeholder is shown."""
     filled = [(heading, cards) for heading, cards in sheet.sections if cards]
     unlicensed = "" if sheet.credits else "licence not stated"
-    sections = [_section(heading, cards, pictures, unlicensed) for heading, cards in filled]
+    sections = [render_section(heading, cards, pictures, unlicensed) for heading, cards in filled]
     main = "".join(sections) or "<p>Nothing found.</p>\n"
     note = sheet.credits or "The pages they are from say who made the images and what may be done with them."
+    return render_page(sheet.title, sheet.subtitle, main, note)
+
+
+def render_page(title: str, subtitle: str, main: str, note: str, *, style: str = "") -> str:
+    """A document that loads nothing and runs nothing, around `main`, which is HTML; the texts are escaped here."""
     return _PAGE.format(
-        title=escape(visible(sheet.title)),
-        subtitle=escape(visible(sheet.subtitle)),
-        style=_STYLE,
+        title=escape(visible(title)),
+        subtitle=escape(visible(subtitle)),
+        style=_STYLE + style,
         main=main,
         note=escape(visible(note)),
     )
 
 
-def _section(heading: str, cards: Sequence[Card], pictures: Mapping[str, str], unlicensed: str) -> str:
+def render_section(heading: str, cards: Sequence[Card], pictures: Mapping[str, str], unlicensed: str) -> str:
+    """Pictures in a grid, under a heading if there is one; `unlicensed` stands where a licence is not known."""
     title = f"<h2>{escape(visible(heading))}</h2>\n" if heading else ""
     figures = "\n".join(_figure(card, pictures.get(card.thumbnail, ""), unlicensed) for card in cards)
     return f'<section>\n{title}<div class="grid">\n{figures}\n</div>\n</section>\n'

@@ -35,6 +35,8 @@ def escaped_in_json(document: str) -> str:
     JSON escapes C0 controls anyway. The others can only stand within strings, where `\\uXXXX` is the
     same character (RFC 8259, section 7).
     """
+    if document.isascii() and "\x7f" not in document:
+        return document  # as most are, and all the rest of the unsafe is beyond ASCII
     return _HIDDEN_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 

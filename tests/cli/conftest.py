@@ -132,6 +132,12 @@ async def _answer(request: Request) -> Response:
     return JSONResponse({"_type": "Images", "value": evil_images(), "totalEstimatedMatches": 3})
 
 
+@pytest.fixture
+def refusals() -> dict[str, tuple[int, dict[str, Any]]]:
+    """The queries that the service below refuses, and how; to be changed for a test by `monkeypatch` only."""
+    return REFUSALS
+
+
 @pytest.fixture(scope="session")
 def evil_url() -> Iterator[str]:
     """A service that answers as the query says: with an error, or with images that attack."""

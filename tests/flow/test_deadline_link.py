@@ -82,7 +82,14 @@ async def test_a_pause_moves_the_deadlines_of_those_who_wait_for_outages() -> No
         tasks.start_soon(run, "comes later", "wait")
         await sleep_until(8.0)
         deadline.pause(3)  # longer by that much
-    assert ended == {"fails": 2.0, "waits": pytest.approx(15.0), "comes later": pytest.approx(16.0)}
+        await sleep_until(9.0)
+        tasks.start_soon(run, "comes last", "wait")
+    assert ended == {
+        "fails": 2.0,
+        "waits": pytest.approx(15.0),
+        "comes later": pytest.approx(16.0),
+        "comes last": pytest.approx(16.0),
+    }
     assert deadline._waiting == set()
 
 

@@ -168,6 +168,20 @@ async def test_a_retry_keeps_its_place() -> None:
 
 
 @pytest.mark.anyio
+async def test_nobody_slips_in_before_the_line() -> None:
+    """A slot that is due belongs to who waits for it, even if that one has not woken up yet."""
+    link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
+    first, second, third = (a_call() for _ in range(3))
+    async with anyio.create_task_group() as tasks:
+        for call in (first, second):
+            tasks.start_soon(link, call, end)
+            await anyio.sleep(0.25)
+        block(1.0)
+        await link(third, end)
+    assert end.calls == [first, second, third]
+
+
+@pytest.mark.anyio
 async def test_interactive_calls_pass_bulk_ones() -> None:
     """But one slot in ten stays with bulk calls as long as they wait."""
     link, end = limiter(RateLimit(10)), FarEnd()
@@ -226,14 +240,16 @@ async def test_lateness_does_not_add_up(requests: int) -> None:
     link, end = limiter(limit), FarEnd()
 
     async def busy() -> None:
-        for slot in range(1, 2 * requests):
-            await sleep_until(slot * limit.spacing - 0.0002)
+        while len(end.sent) < 2 * requests:
+            await sleep_until(link._slot() - 0.0002)
             block(0.0012)
+            await anyio.sleep(0.0001)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(busy)
         for _ in range(2 * requests):
             tasks.start_soon(link, a_call(), end)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(busy)
     last = (2 * requests - 1) * limit.spacing
     assert last - 0.002 <= end.times[-1] <= last + 0.002
 
@@ -277,7 +293,7 @@ async def test_an_unsent_request_gives_its_slot_back() -> None:
 @pytest.mark.anyio
 async def test_a_slot_given_back_late_is_gone() -> None:
     """Once another slot followed it, two requests could meet if it were used again."""
-    link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
+    link, end = limiter(RateLimit(2, per=2.0, jitter=0)), FarEnd()
 
     async def slow(call: Call) -> Any:
         await anyio.sleep(1.5)
@@ -302,10 +318,11 @@ async def test_a_slot_given_back_after_a_cut_is_no_more_than_it_was() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(link, a_call(), FarEnd([throttled(0)], latency=1.0))
+        await anyio.wait_all_tasks_blocked()
         tasks.start_soon(Ends().collect, lambda call: link(call, unsent), a_call())
     await link(a_call(), end)
     await link(a_call(), end)
-    assert end.times == pytest.approx([2.0, 10.0 / 0.7], rel=0.02)
+    assert end.times == pytest.approx([2.0, 10.0 / 0.725], abs=0.001)
 
 
 # --- deadlines
@@ -338,6 +355,41 @@ async def test_bulk_calls_do_not_count_against_interactive_ones() -> None:
         await link(a_call(timeout=0.6), end)
         with pytest.raises(DeadlineExceededError):
             await link(a_call(timeout=3.0, priority="bulk"), end)
+
+
+@pytest.mark.anyio
+async def test_queueing_may_be_nobodys_time() -> None:
+    """Calls of a fan-out are never refused for the length of the line, nor turned back by a pause."""
+    link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd([throttled(10), reply()], latency=0.1), Ends()
+    send = chained(Deadline(), link, to=end)
+    calls = [a_call(timeout=2, queueing_counts=False) for _ in range(6)]
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, send, call)
+            await anyio.wait_all_tasks_blocked()
+    assert [ends[call] for call in calls] == [throttled(10), *[reply()] * 5]
+
+
+@pytest.mark.anyio
+async def test_what_counts_is_when_a_request_leaves() -> None:
+    """The first of a session wait for their connections; those a window later keep their distance from that."""
+    limit, departures = RateLimit(3, jitter=0), list[float]()
+
+    async def send(call: Call) -> Any:
+        call.sent = anyio.current_time()
+        if len(departures) < 3:
+            await anyio.sleep(0.3)
+        assert call.on_departure is not None
+        call.on_departure()
+        departures.append(anyio.current_time())
+        return reply()
+
+    link = limiter(limit)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(9):
+            tasks.start_soon(link, a_call(), send)
+    assert most_in_a_window(departures, 1.0, 0.0) <= 3
+    assert departures[0] == pytest.approx(0.3)
 
 
 @pytest.mark.anyio

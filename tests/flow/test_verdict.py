@@ -39,7 +39,7 @@ def coded(status: int, sub_code: str) -> Reply:
     )
 
 
-@given(st.integers(100, 599))
+@pytest.mark.parametrize("status", range(100, 600))
 def test_every_status(status: int) -> None:
     """2xx with a body is a success; of the rest, only what may pass is transient, and only 429 a throttle."""
     failure = a_failure(reply(status, b"{}"))

@@ -7,6 +7,14 @@ from azure.cognitiveservices.search.imagesearch.models import ErrorResponseExcep
 from msrest.authentication import CognitiveServicesCredentials
 
 
+def refusal_of(client):
+    try:
+        client.images.search(query="")
+    except ErrorResponseException as error:
+        return error.error.errors[0]
+    return None
+
+
 def main(endpoint: str) -> None:
     client = ImageSearchClient(endpoint=endpoint, credentials=CognitiveServicesCredentials("sdk-test-key"))
     client.config.connection.verify = True
@@ -29,13 +37,10 @@ def main(endpoint: str) -> None:
     assert all(tile.query.text for category in trending.categories for tile in category.tiles)
     print("trending:", [category.title for category in trending.categories[:3]])
 
-    try:
-        client.images.search(query="")
-    except ErrorResponseException as error:
-        assert error.error.errors[0].parameter == "q", error.error.errors[0].parameter
-        print("empty query:", type(error).__name__, error.error.errors[0].sub_code)
-    else:
-        raise AssertionError("an empty query must be an ErrorResponseException")
+    fault = refusal_of(client)
+    assert fault is not None, "an empty query must be an ErrorResponseException"
+    assert fault.parameter == "q", fault.parameter
+    print("empty query:", fault.sub_code)
     print("1 passed, 0 failed")
 
 

@@ -10,7 +10,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.markexpr:
+    if "figures" in config.option.markexpr:
         return
     long = [item for item in items if item.get_closest_marker("figures") is not None]
     config.hook.pytest_deselected(items=long)

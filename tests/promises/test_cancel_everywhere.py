@@ -6,7 +6,8 @@ others end well, the next call works and leaves no later than it would have anyw
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +18,7 @@ from promise_kit import Scene, figure, scene
 from sim import Entry, Link, Reply, Scenario, Server, cancel_everywhere
 from sim.cancel import Backend, By, MakeScenario, Outcome
 
-from bing_images_async import RateLimit, RetryPolicy
+from bing_images_async import RateLimit, RetryPolicy, events
 
 WAYS = pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
 
@@ -26,30 +27,40 @@ WORK = 0.01
 ROUND_TRIP = 0.05
 """Seconds that a call takes at most if it need not wait: connecting, the way there and back, the work."""
 
-BUDGET = 500  # tokens for retries, as at the start
+BREAKING = 10 * ROUND_TRIP
 A_MOMENT = 0.001
 
 
-def _at_once(stage: Scene, came: float) -> float:
+Latest = Callable[[Sequence[float], float], float]
+"""When the call after the victim's end leaves at the latest, by the departures so far and when it came."""
+
+
+def _at_once(_: Sequence[float], came: float) -> float:
     return came
 
 
-def _after_others(stage: Scene, came: float) -> float:
+def _after_others(_: Sequence[float], came: float) -> float:
     """One permit, and at most two that were there before."""
     return came + 2 * ROUND_TRIP
 
 
-def _paced(spacing: float, since: float = 0.0) -> Callable[[Scene, float], float]:
-    def latest(stage: Scene, came: float) -> float:
-        place = stage.departures.queries.index("next")
-        before = stage.sent[place - 1] if place else 0.0
-        return max(came, before + spacing, since) + ROUND_TRIP
+def _paced(spacing: float, since: float = 0.0) -> Latest:
+    """The slot after the last one that was used."""
+    return lambda departures, came: max(came, *(left + spacing for left in departures[-1:]), since) + ROUND_TRIP
 
-    return latest
+
+def _at_a_probe(due: float) -> Latest:
+    """With the first probe that finds the service back, or at once if that has happened."""
+    return lambda _, came: max(came, due) + 2 * ROUND_TRIP
 
 
 async def _nothing(stage: Scene) -> None:
     return
+
+
+async def _slow_key() -> str:
+    await anyio.sleep(ROUND_TRIP / 2)
+    return "sim-key"
 
 
 async def _break(stage: Scene) -> None:
@@ -60,77 +71,91 @@ async def _break(stage: Scene) -> None:
     assert stage.session.stats.breaker == "open"
 
 
-def _replies(status: int, number: int, **headers: str) -> Callable[[Entry], Reply]:
-    """The first `number` requests get `status`."""
-    pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return lambda entry: Reply(status=status, headers=pairs) if entry.number < number else Reply()
+def _replies(status: int, number: int, body: bytes = b"{}", retry_after: str | None = None) -> Callable[[Entry], Reply]:
+    """The first `number` requests get this, the others an answer."""
+    headers = () if retry_after is None else (("Retry-After", retry_after),)
+    left = itertools.repeat(Reply(status=status, body=body, headers=headers), number)
+    return lambda _: next(left, Reply())
 
 
 @attrs.frozen(kw_only=True)
 class Case:
     """before, behind: how many others come a moment before the victim, and a moment after it.
 
-    latest: when the call after the victim's end leaves at the latest, given when it came.
+    paced: the others came early enough to wait for a slot, and so leave one after the other.
+    latest: when the call after the victim's end leaves at the latest, given when it came; seconds since the start.
     """
 
-    respond: Callable[[Entry], Reply] = lambda _: Reply()
+    respond: Callable[[], Callable[[Entry], Reply]] = lambda: lambda _: Reply()
     options: dict[str, Any] = attrs.field(factory=dict)
     prepare: Callable[[Scene], Awaitable[None]] = _nothing
     before: int = 0
     behind: int = 0
     query: str | None = None
-    latest: Callable[[Scene, float], float] = _at_once
+    latest: Latest = _at_once
+    paced: bool = False
 
 
 CASES = {
     "one call": Case(),
-    "a retried call": Case(respond=_replies(503, 1)),
+    "a retried call": Case(respond=lambda: _replies(503, 1)),
     "a call that is throttled": Case(
-        respond=_replies(429, 1, Retry_After="1"), options={"rate_limit": RateLimit(10)}, latest=_paced(0.15, 1.2)
+        respond=lambda: _replies(429, 1, retry_after="1"),
+        options={"rate_limit": RateLimit(10)},
+        latest=_paced(0.15, 1.2),
+        paced=True,
     ),
     "waiting for a permit": Case(options={"max_concurrency": 1}, before=1, behind=1, latest=_after_others),
     "waiting for a slot": Case(
-        options={"rate_limit": RateLimit(2)}, before=1, behind=1, latest=_paced(RateLimit(2).spacing)
+        options={"rate_limit": RateLimit(2)}, before=1, behind=1, latest=_paced(RateLimit(2).spacing), paced=True
     ),
     "waiting for a slot behind another": Case(
-        options={"rate_limit": RateLimit(2)}, before=2, behind=1, latest=_paced(RateLimit(2).spacing)
+        options={"rate_limit": RateLimit(2)}, before=2, behind=1, latest=_paced(RateLimit(2).spacing), paced=True
+    ),
+    "with a slot, and without a key yet": Case(
+        options={"rate_limit": RateLimit(2), "api_key": _slow_key},
+        before=1,
+        behind=1,
+        latest=_paced(RateLimit(2).spacing),
+        paced=True,
     ),
     "in a pause": Case(
-        respond=_replies(429, 1, Retry_After="1"),
+        respond=lambda: _replies(429, 1, retry_after="1"),
         options={"rate_limit": RateLimit(10)},
         before=1,
         behind=1,
         latest=_paced(0.15, 1.2),
+        paced=True,
     ),
     "a probe of the breaker": Case(
-        respond=_replies(503, 10),
+        respond=lambda: _replies(503, 10),
         options={"on_outage": "wait"},
         prepare=_break,
         behind=1,
-        latest=lambda _, came: max(came, 1.0 + 10 * ROUND_TRIP) + 2 * ROUND_TRIP,
+        latest=_at_a_probe(1.0 + BREAKING),
     ),
     "a probe that fails": Case(
-        respond=_replies(503, 11),
+        respond=lambda: _replies(503, 11),
         options={"on_outage": "wait"},
         prepare=_break,
         behind=1,
-        latest=lambda _, came: max(came, 3.0 + 10 * ROUND_TRIP) + 2 * ROUND_TRIP,
+        latest=_at_a_probe(3.0 + BREAKING),
     ),
     "behind a probe": Case(
-        respond=_replies(503, 10),
+        respond=lambda: _replies(503, 10),
         options={"on_outage": "wait"},
         prepare=_break,
         before=1,
         behind=1,
-        latest=lambda _, came: max(came, 1.0 + 10 * ROUND_TRIP) + 2 * ROUND_TRIP,
+        latest=_at_a_probe(1.0 + BREAKING),
     ),
     "behind a latch": Case(
-        respond=lambda entry: Reply(body=b"") if entry.number == 0 else Reply(),
+        respond=lambda: _replies(200, 1, body=b""),
         options={"on_outage": "wait"},
         prepare=lambda stage: stage.ask("latched", stage.session.with_options(on_outage="fail")),
         before=1,
         behind=1,
-        latest=lambda _, came: max(came, 61.0) + 2 * ROUND_TRIP,
+        latest=_at_a_probe(60.0 + ROUND_TRIP),
     ),
     "leading equal calls": Case(options={"coalesce": True}, query="same", behind=2),
     "following an equal call": Case(options={"coalesce": True}, query="same", before=1, behind=1),
@@ -138,28 +163,57 @@ CASES = {
 
 
 @attrs.define
+class Purse:
+    """How many retry tokens there should be, told from the events: success gives one, or back what it had cost."""
+
+    waits: bool
+    tokens: int = 0
+    paid: set[int] = attrs.field(factory=set)
+
+    def __call__(self, event: events.Event) -> None:
+        if isinstance(event, events.RetryScheduled) and (not self.waits or event.error == "RateLimitedError"):
+            self.paid.add(event.call)
+        if isinstance(event, events.AttemptFinished) and event.status == 200 and event.error is None:
+            self.tokens += event.call not in self.paid
+
+
+async def _drain(stage: Scene) -> None:
+    """Two calls fail in spite of two retries, so that tokens given twice show; then whatever passes has time to."""
+    patient = stage.session.with_options(on_outage="fail", retry=RetryPolicy())
+    for _ in range(2):
+        await stage.ask("drain", patient)
+    await stage.ask("enough", patient)
+    await anyio.sleep(60)
+
+
+@attrs.define
 class Victim:
     stage: Scene
     case: Case
+    purse: Purse
+    began: float
     outcome: Outcome | None = None
 
     async def run(self) -> None:
         await self.stage.ask(self.case.query or "victim", name="victim")
 
     async def check(self, outcome: Outcome) -> None:
-        came = anyio.current_time()
         self.outcome = outcome
+        came = anyio.current_time() - self.began
         await self.stage.ask("next")
-        left = self.stage.sent[self.stage.departures.queries.index("next")]
-        latest = self.case.latest(self.stage, came)
-        assert left <= latest + 1e-6, f"the next call came at {came} and left at {left}, not by {latest}"
+        place = self.stage.departures.queries.index("next")
+        *before, left = (time - self.began for time in self.stage.sent[: place + 1])
+        for number, other in enumerate(before if self.case.paced else ()):
+            assert other <= self.case.latest(before[:number], 0.0) + 1e-6, f"a slot was lost before {other:.3f}"
+        latest = self.case.latest(before, came)
+        assert left <= latest + 1e-6, f"the next call came at {came:.3f} and left at {left:.3f}, not by {latest:.3f}"
 
     def assert_all_ended_well(self) -> None:
         """Each call once, and all but the victim with an answer."""
         endings = {outcome.name: outcome.ending for outcome in self.stage.outcomes}
         assert len(endings) == len(self.stage.outcomes), "a call ended twice"
         assert endings == dict.fromkeys(endings, "ok") | {"victim": _ENDINGS[self.outcome]}
-        assert self.stage.session.stats.retry_tokens == BUDGET
+        assert self.stage.session.stats.retry_tokens == self.purse.tokens
 
 
 _ENDINGS = {"finished": "ok", "cancelled": "cancelled", None: "never checked"}
@@ -169,10 +223,20 @@ def _scenario(case: Case) -> MakeScenario:
     @asynccontextmanager
     async def make() -> AsyncGenerator[Scenario]:
         options = {"rate_limit": None, **case.options}
-        async with scene(Server(case.respond, latency=WORK), world={"link": LINK}, **options) as stage:
+        purse, respond = Purse(waits="on_outage" in case.options), case.respond()
+
+        def answer(entry: Entry) -> Reply:
+            query = entry.target.rpartition("q=")[2]
+            return Reply(status=503) if query == "drain" else Reply() if query == "enough" else respond(entry)
+
+        async with scene(Server(answer, latency=WORK), world={"link": LINK}, observers=[purse], **options) as stage:
+            await _drain(stage)
+            began = anyio.current_time()
             await case.prepare(stage)
-            stage.outcomes.clear()
-            victim = Victim(stage, case)
+            stage.forget()
+            purse.tokens = stage.session.stats.retry_tokens
+            assert purse.tokens < 450
+            victim = Victim(stage, case, purse, began)
             async with anyio.create_task_group() as others:
                 for number in range(case.before + case.behind):
                     late = 0.0 if number < case.before else 2 * A_MOMENT

@@ -154,6 +154,43 @@ async def test_what_breaks_once_is_tried_again_and_nobody_notices(fault: str) ->
         await scene.at_rest()
 
 
+async def test_retries_end_with_the_budget() -> None:
+    """Every other call fails for good: that costs more tokens than the successes between them pay back."""
+    failing = False
+
+    async def play(connection: RawConnection) -> None:
+        while True:
+            await connection.request()
+            if failing:
+                await connection.reset()
+                return
+            await connection.send(GOOD)
+
+    async with stage(Faulty(play)) as scene:
+        sent: list[int] = []
+        reason: str | None = None
+        while reason != "retry_budget":
+            failing = False
+            await scene.search()
+            failing = True
+            with pytest.raises(ConnectionFailedError) as caught:
+                await scene.search()
+            sent.append(len(caught.value.attempts))
+            reason = caught.value.reason
+        assert set(sent[:-1]) == {ATTEMPTS}
+        assert sent[-1] < ATTEMPTS
+        assert len(sent) == pytest.approx(500 / (2 * 14 - 1), abs=1)
+
+
+async def test_retries_end_with_the_deadline_and_nobody_sleeps_until_then() -> None:
+    patient = RetryPolicy(attempts=ATTEMPTS, base=1_000.0, cap=1_000.0)
+    async with stage(Faulty(reset_at_once), retry=patient, timeout=5.0, seed=1) as scene:
+        began = anyio.current_time()
+        error = await scene.fails(ConnectionFailedError, 1)
+        assert error.reason == "deadline"
+        assert anyio.current_time() - began < 1.0
+
+
 @pytest.mark.parametrize("how", ["closed", "reset", "half-closed"])
 async def test_a_kept_connection_that_the_server_closes_upon_the_next_request_costs_no_attempt(how: str) -> None:
     async def play(connection: RawConnection) -> None:
@@ -337,6 +374,7 @@ async def test_a_byte_now_and_then_does_not_stretch_an_attempt(start: int) -> No
 async def test_a_byte_now_and_then_does_not_stretch_a_deadline(start: int) -> None:
     async with stage(Faulty(dripping(GOOD, start)), timeout=0.3) as scene:
         began = anyio.current_time()
-        await scene.fails(DeadlineExceededError, 1)
+        error = await scene.fails(DeadlineExceededError, 1)
+        assert error.attempts[0].error == "Cancelled"
         assert anyio.current_time() - began < 0.6
         await scene.heals()

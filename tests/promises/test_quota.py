@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 from promise_kit import BACKENDS, WORK, figure, scene, simulate
-from sim import Server, SlidingWindow
+from sim import Link, Reply, Server, SlidingWindow
 
 from bing_images_async import RateLimit
 from bing_images_async.testing import Backend
@@ -41,3 +41,23 @@ def test_a_sliding_window_server_throttles_nothing(backend: Backend, quota: int,
     figure(backend, f"quota {quota}/s for {seconds} s", throttled=throttled, used=f"{used:.1%}")
     assert throttled == 0
     assert used >= 0.96
+
+
+@BACKENDS
+@pytest.mark.parametrize(("closes", "least"), [(False, 0.95), (True, 0.7)], ids=["kept", "closed each time"])
+def test_connecting_slowly_throttles_nothing(backend: Backend, closes: bool, least: float) -> None:
+    """A request that needs a connection leaves 0.3 s after its slot: still not one 429."""
+
+    async def main() -> tuple[int, int]:
+        server = Server(lambda _: Reply(closes=closes), gates=[SlidingWindow(10)], latency=WORK)
+        link = Link(latency=0.15, jitter=0.015)
+        async with scene(server, world={"link": link}, rate_limit=RateLimit(10)) as stage:
+            await stage.ask_at_once(200)
+            journal = stage.world.journal
+            return journal.statuses[429], len(journal.between(0, journal.times[0] + 20))
+
+    throttled, sent = simulate(main, backend)
+    what = f"quota 10/s, connecting takes 0.3 s{', every time' if closes else ''}"
+    figure(backend, what, throttled=throttled, used=f"{sent / 200:.1%}")
+    assert throttled == 0
+    assert sent >= least * 200

@@ -1,0 +1,335 @@
+"""`bing-images bulk`: from a file of queries to a file of results, and what a script is told."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bing_images_async.cli.bulk.records import COLUMNS
+
+Invoke = Any
+Run = Any
+
+
+@pytest.fixture
+def bulk(invoke: Invoke, evil_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs over queries, with the service that answers as the query says; gives the result of the command."""
+    monkeypatch.setenv("BING_IMAGES_URL", evil_url)
+    monkeypatch.chdir(tmp_path)
+
+    def run(queries: str, *options: str, name: str = "queries.txt") -> Any:
+        Path(name).write_text(queries)
+        return invoke("bulk", name, "--rate", "none", *options)
+
+    return run
+
+
+def lines(path: str = "out.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def queries_of(path: str = "out.jsonl") -> list[str]:
+    return sorted(line["query"] for line in lines(path))
+
+
+# --- what comes out
+
+
+def test_results_are_lines_of_json(bulk: Any) -> None:
+    """One per query: what was asked, what was found in the API's own names, what went wrong."""
+    result = bulk('"cat"\n{"query": "dog", "min-width": 3}\n', "--output", "out.jsonl", name="q.jsonl")
+    assert (result.exit_code, result.stdout) == (0, "")
+    cat, dog = sorted(lines(), key=lambda line: line["index"])
+    assert (cat["index"], cat["query"], cat["parameters"], cat["error"]) == (0, "cat", {}, None)
+    assert (dog["index"], dog["query"], dog["parameters"]) == (1, "dog", {"min_width": 3})
+    assert [image["imageId"] for image in cat["images"]] == ["A", "B", "C"]
+    assert cat["totalEstimatedMatches"] == 3
+
+
+def test_a_csv_has_a_row_per_image(bulk: Any) -> None:
+    """And one for a query without images, so that none is lost."""
+    bulk("cat\nnothing\n404\n", "--output", "out.csv")
+    with Path("out.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: (row["index"], row["rank"]))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["query"], row["rank"], row["error"]) for row in rows] == [
+        ("cat", "0", ""),
+        ("cat", "1", ""),
+        ("cat", "2", ""),
+        ("nothing", "", ""),
+        ("404", "", "NotFoundError"),
+    ]
+
+
+def test_a_parquet_file_has_the_same_rows(bulk: Any) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    bulk("cat\n404\n", "--output", "out.parquet")
+    rows = parquet.read_table("out.parquet").to_pylist()
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["query"], row["rank"], row["width"]) for row in rows if row["error"] is None] == [
+        ("cat", 0, 3),
+        ("cat", 1, -5),
+        ("cat", 2, None),
+    ]
+    assert [row["error"] for row in rows if row["query"] == "404"] == ["NotFoundError"]
+
+
+def test_results_may_go_to_stdout(run: Run, evil_url: str) -> None:
+    """As they come; nothing is left behind."""
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    done = run("bulk", "-", "--rate", "none", input=b"cat\n# no\ndog\n", env=environment)
+    assert sorted(json.loads(line)["query"] for line in done.stdout.splitlines()) == ["cat", "dog"]
+    done = run("bulk", "-", "--rate", "none", "--output-format", "csv", input=b"cat\n", env=environment)
+    assert [row["rank"] for row in csv.DictReader(io.StringIO(done.stdout.decode()))] == ["0", "1", "2"]
+
+
+def test_limits_count_for_each_query(
+    invoke: Invoke, deep_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BING_IMAGES_URL", deep_url)
+    monkeypatch.chdir(tmp_path)
+    Path("q.txt").write_text("boat\ntree\n")
+    assert invoke("bulk", "q.txt", "--rate", "none", "--limit", "200", "--output", "a.jsonl").exit_code == 0
+    assert [len({image["imageId"] for image in line["images"]}) for line in lines("a.jsonl")] == [200, 200]
+    assert invoke("bulk", "q.txt", "--rate", "none", "--pages", "2", "--output", "b.jsonl").exit_code == 0
+    assert [(line["requests"], line["stopReason"]) for line in lines("b.jsonl")] == [(2, "max_pages")] * 2
+
+
+# --- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("queries", "name", "options", "words"),
+    [
+        ("query,color\ncat,red\ndog,reed\n", "q.csv", [], "line 3: color='reed' is not allowed: it must be one of"),
+        ("# nothing\n", "q.txt", [], "q.txt holds no query"),
+        ("name\ncat\n", "q.csv", [], "q.csv, line 1: there is no parameter 'name'"),
+        ("cat\n", "q.txt", ["--output", "out.xls"], "ends in none of .jsonl"),
+        ("cat\n", "q.txt", ["--output", "no/out.csv"], "there is no folder no"),
+        ("cat\n", "q.txt", ["--resume"], "cannot be with results on stdout"),
+        ("cat\n", "q.txt", ["--output", "o.csv", "--resume", "--overwrite"], "choose"),
+        ("cat\n", "q.txt", ["--rate", "often"], "'often' is not N requests"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(
+    bulk: Any, monkeypatch: pytest.MonkeyPatch, queries: str, name: str, options: list[str], words: str
+) -> None:
+    monkeypatch.setattr("bing_images_async.cli.bulk.command._search", None)
+    result = bulk(queries, *options, name=name)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_on_stdin_a_bad_row_is_a_failure_of_its_own(run: Run, evil_url: str) -> None:
+    """What stands before it may have been asked already."""
+    done = run(
+        *("bulk", "-", "--input-format", "csv", "--rate", "none"),
+        input=b"query,color\ncat,red\ndog,reed\nbird,\n",
+        env={**os.environ, "BING_IMAGES_URL": evil_url},
+    )
+    found = {line["query"]: line["error"] for line in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 2
+    assert found.keys() == {"cat", "dog", "bird"}
+    assert found["dog"]["kind"] == "InvalidRequestError"
+    assert "line 3: color='reed'" in found["dog"]["message"]
+
+
+# --- going on
+
+
+def test_going_on_asks_for_the_rest_only(bulk: Any) -> None:
+    """Queries may have been added at the end of the input."""
+    bulk("cat\ndog\n", "--output", "out.jsonl")
+    before = Path("out.jsonl").read_bytes()
+    result = bulk("cat\ndog\nbird\n", "--output", "out.jsonl", "--resume")
+    assert result.exit_code == 0
+    assert Path("out.jsonl").read_bytes().startswith(before)
+    assert queries_of() == ["bird", "cat", "dog"]
+    assert "3 queries" in result.stderr
+
+
+def test_what_is_there_is_not_written_over(bulk: Any) -> None:
+    bulk("cat\n", "--output", "out.jsonl")
+    result = bulk("dog\n", "--output", "out.jsonl")
+    assert (result.exit_code, queries_of()) == (2, ["cat"])
+    assert "--resume goes on with it" in result.stderr
+    assert bulk("dog\n", "--output", "out.jsonl", "--overwrite").exit_code == 0
+    assert queries_of() == ["dog"]
+
+
+@pytest.mark.parametrize(
+    ("queries", "options", "words"),
+    [
+        ("cat\nbird\n", [], "query 2 of the input is not the one"),
+        ("cat\n", [], "holds fewer queries"),
+        ("cat\n404\n", ["--count", "5"], "query 1 of the input is not the one"),
+        ("cat\n404\n", ["--limit", "5"], "another --limit"),
+    ],
+)
+def test_another_input_is_refused_and_changes_nothing(bulk: Any, queries: str, options: list[str], words: str) -> None:
+    bulk("cat\n404\n", "--output", "out.jsonl")
+    before = Path("out.jsonl").read_bytes()
+    result = bulk(queries, "--output", "out.jsonl", "--resume", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert Path("out.jsonl").read_bytes() == before
+
+
+def test_failures_are_asked_again_on_request(
+    bulk: Any, refusals: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure that has become an answer stands there once, as an answer."""
+    first = bulk("cat\n404\nnothing\n", "--output", "out.jsonl")
+    assert first.exit_code == 4
+    assert "1 × NotFoundError" in first.stderr
+    assert "--retry-failed" in first.stderr
+    again = bulk("cat\n404\nnothing\n", "--output", "out.jsonl", "--resume")
+    assert again.exit_code == 4
+    assert queries_of() == ["404", "cat", "nothing"]
+    monkeypatch.delitem(refusals, "404")
+    last = bulk("cat\n404\nnothing\n", "--output", "out.jsonl", "--retry-failed")
+    assert last.exit_code == 0
+    assert queries_of() == ["404", "cat", "nothing"]
+    assert [line["error"] for line in lines()] == [None] * 3
+
+
+def test_a_key_that_is_refused_ends_it(bulk: Any) -> None:
+    """What was not asked is no failure: it is asked when the run goes on."""
+    result = bulk("cat\n401\ndog\nbird\n", "--output", "out.jsonl", "--concurrency", "1")
+    assert result.exit_code == 3
+    assert queries_of() == ["cat"]
+    assert "3 queries not asked" in result.stderr
+    assert "--resume" in result.stderr
+
+
+def test_a_budget_ends_it(bulk: Any) -> None:
+    result = bulk("a\nb\nc\nd\ne\n", "--output", "out.jsonl", "--budget", "3", "--cost-per-1000", "1000")
+    assert result.exit_code == 4
+    assert len(lines()) == 3
+    assert "cost 3.00" in result.stderr
+    assert bulk("a\nb\nc\nd\ne\n", "--output", "out.jsonl", "--budget", "2", "--resume").exit_code == 0
+    assert queries_of() == ["a", "b", "c", "d", "e"]
+
+
+def test_time_that_is_over_ends_it(bulk: Any) -> None:
+    result = bulk("a\nb\n", "--output", "out.jsonl", "--timeout", "0.000001")
+    assert (result.exit_code, lines()) == (4, [])
+    assert "2 queries not asked" in result.stderr
+
+
+def test_nothing_found_at_all_is_one(bulk: Any) -> None:
+    assert bulk("nothing\n", "--output", "out.jsonl").exit_code == 1
+
+
+# --- Ctrl-C
+
+
+def test_ctrl_c_keeps_what_is_done(deep_url: str, tmp_path: Path) -> None:
+    """It says how to go on, and that works."""
+    queries, output = tmp_path / "q.txt", tmp_path / "out.jsonl"
+    queries.write_text("".join(f"boat {number}\n" for number in range(60)))
+    command = [sys.executable, "-m", "bing_images_async", "bulk", str(queries), "--output", str(output)]
+    environment = {**os.environ, "BING_IMAGES_URL": deep_url}
+    slow = [*command, "--rate", "5"]
+    with subprocess.Popen(slow, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stderr is not None
+        while not (output.exists() and output.stat().st_size):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=5)
+    assert process.returncode == 130
+    done = len(output.read_bytes().splitlines())
+    assert f"Interrupted: {done} of 60 queries are done" in said.decode()
+    assert "--resume" in said.decode()
+    assert b"Traceback" not in said
+    subprocess.run([*command, "--rate", "none", "--resume"], check=True, capture_output=True, env=environment)
+    found = [json.loads(line)["query"] for line in output.read_text().splitlines()]
+    assert sorted(found) == sorted(f"boat {number}" for number in range(60))
+
+
+# --- the report
+
+
+class _Page(HTMLParser):
+    """Takes note of tags and addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attributes if name in {"src", "href"}]
+
+
+def test_the_report_shows_what_was_asked_found_and_failed(bulk: Any, folder: Path) -> None:
+    """It runs nothing, and hostile names stay text."""
+    result = bulk("cat\n404\nnothing\n<script>alert(3)</script>\n", "--output", "o.jsonl", "--report", "report.html")
+    assert result.exit_code == 4
+    html = Path("report.html").read_text()
+    page = _Page()
+    page.feed(html)
+    assert "script" not in page.tags
+    assert page.tags.count("svg") >= 2
+    assert not [address for address in page.addresses if not re.match(r"https?://|data:image/", address)]
+    assert "NotFoundError" in html
+    assert "&lt;script&gt;alert(3)" in html
+    assert "Content-Security-Policy" in html
+
+
+def test_the_report_has_pictures(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    queries, report = tmp_path / "q.txt", tmp_path / "report.html"
+    queries.write_text("boat\ntree\n")
+    output = tmp_path / "out.jsonl"
+    invoke("bulk", str(queries), "--folder", str(folder), "--output", str(output), "--report", str(report))
+    assert report.read_text().count("data:image/") == 2
+
+
+def test_a_question_that_cannot_be_sent_is_a_failure_of_its_own(bulk: Any) -> None:
+    """An address that is too long is noticed only when it is written down; the others are asked."""
+    result = bulk(f"cat\n{'x' * 3_000}\ndog\n", "--output", "out.jsonl")
+    assert result.exit_code == 2
+    assert len(lines()) == 3
+    assert [line["error"]["kind"] for line in lines() if line["error"] is not None] == ["InvalidRequestError"]
+
+
+def test_an_input_that_never_ends_is_left_when_time_is_over(evil_url: str, tmp_path: Path) -> None:
+    """Nobody writes to the pipe that the queries come from."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "bing_images_async", "bulk", "-", "--timeout", "0.2"]
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    done = subprocess.run(command, stdin=reading, capture_output=True, timeout=30, check=False, env=environment)
+    os.close(writing)
+    os.close(reading)
+    assert done.returncode == 4
+    assert b"Stopped: The run did not end within its timeout" in done.stderr
+
+
+def test_ctrl_c_ends_it_while_it_waits_for_input(evil_url: str) -> None:
+    """A query is answered first, then the pipe falls silent."""
+    command = [sys.executable, "-m", "bing_images_async", "bulk", "-"]
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"cat\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["query"] == "cat"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == b"Interrupted: 1 queries are done.\n"
