@@ -10,10 +10,13 @@ testing/         for the tests of your own code            emulator/  a v7 servi
 cli/             the command `bing-images`
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import errors, events, models, params
 from ._engine import SessionStats
 from ._fan_out import FanOut, Outcome, Progress
-from ._flow.budget import Budget
+from ._flow.budget import Budget, Estimate
 from ._flow.chain import Call, Middleware, Send
 from ._flow.rate_limit import RateLimit
 from ._flow.retry import RetryPolicy
@@ -41,6 +44,9 @@ from .params import (
     TrendingParams,
 )
 
+if TYPE_CHECKING:
+    from . import testing
+
 __all__ = [
     "ApiKey",
     "Aspect",
@@ -51,6 +57,7 @@ __all__ = [
     "Call",
     "Color",
     "DetailsParams",
+    "Estimate",
     "FanOut",
     "Freshness",
     "HeaderKey",
@@ -84,4 +91,12 @@ __all__ = [
     "events",
     "models",
     "params",
+    "testing",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`testing` is imported when it is first used: it is nobody's business at run time."""
+    if name == "testing":
+        return import_module(".testing", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .errors import InvalidRequestError
 
@@ -105,10 +105,10 @@ def one_of(name: str, value: Any, kind: type[E]) -> E | None:
     raise refuse(name, value, f"it must be one of {', '.join(kind)}")
 
 
-def one_of_texts(name: str, value: T, allowed: Iterable[str]) -> T:
+def one_of_texts(name: str, value: T, allowed: Iterable[str], *, needed: bool = False) -> T:
     """Exactly one of the texts in `allowed`."""
     names = tuple(allowed)
-    if value is not None and (not isinstance(value, str) or value not in names):
+    if (needed or value is not None) and (not isinstance(value, str) or value not in names):
         raise refuse(name, value, f"it must be one of {', '.join(names)}")
     return value
 
@@ -118,6 +118,22 @@ def instance(name: str, value: T, kind: type[Any]) -> T:
     if not isinstance(value, kind):
         raise refuse(name, value, f"it must be a {kind.__name__}")
     return value
+
+
+def callables(name: str, value: Any) -> None:
+    """A sequence of functions."""
+    if isinstance(value, Iterable) and all(callable(item) for item in cast("Iterable[Any]", value)):
+        return
+    raise refuse(name, cast("object", value), "it must be a sequence of callables")
+
+
+def mapping(name: str, value: Any) -> dict[Any, Any]:
+    """A mapping, as a dict; `None` is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise refuse(name, value, "it must be a mapping of names to texts")
+    return dict(cast("Mapping[Any, Any]", value))
 
 
 def not_both(first: str, first_value: object, second: str, second_value: object) -> None:

@@ -255,8 +255,8 @@ async def _walk(pager: ImagePager) -> Found:
 
 def _error_classes(stop_on: Any) -> frozenset[type[BingImagesError]]:
     try:
-        kinds: frozenset[type[BingImagesError]] = frozenset(stop_on)
-        if all(issubclass(kind, BingImagesError) for kind in kinds):
+        kinds: frozenset[Any] = frozenset(stop_on)
+        if all(issubclass(kind, BingImagesError) for kind in kinds):  # pyright: ignore[reportUnnecessaryIsInstance]
             return kinds
     except TypeError:
         pass
@@ -284,6 +284,7 @@ def _made(kind: type[P], *args: Any, **options: Any) -> P:
 def _changed(params: P | None, kind: type[P], options: Mapping[str, Any]) -> P:
     if params is None:
         return _made(kind, **options)
+    checks.instance("params", params, kind)
     _check_names(kind, options)
     return evolve(params, **options) if options else params
 

@@ -53,11 +53,6 @@ class Lifecycle:
         if self._loop != current_token():
             raise SessionStateError("This session belongs to another event loop. Make one in each loop.")
 
-    @property
-    def is_open(self) -> bool:
-        """Entered and not closed, in this process."""
-        return self._state is _State.OPEN and self._process == os.getpid()
-
     def close(self) -> None:
         """From here on, nothing works; may be called twice."""
         self._state = _State.CLOSED

@@ -71,6 +71,6 @@ class DetailsOptions(CommonOptions, total=False):
     image: ImageSource | None
     image_id: str | None
     query: str | None
-    modules: Iterable[Module | str] | str
+    modules: Iterable[Module | str] | str | None
     crop: NormalizedRectangle | None
     crop_type: CropType | str | None

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
 import anyio
 import httpx
@@ -24,7 +24,7 @@ from ._flow.pool import ConnectionPool
 from ._flow.rate_limit import RateLimit
 from ._flow.retry import RetryPolicy
 from ._lifecycle import Lifecycle, finish
-from ._settings import KeyLike, View, ViewOptions, environment, key_source
+from ._settings import KeyLike, View, ViewOptions, auth_header, environment, hidden, key_source
 from ._wire.auth import Auth, SubscriptionKey
 from ._wire.exchange import Reply, Request, Upload
 from ._wire.reply import decipher
@@ -82,6 +82,7 @@ class ImageSearchSession(Endpoints):
     client: an `httpx.AsyncClient` of yours. It is used as it is, never closed and never configured; its cookies,
         headers and redirect settings play no part.
     headers, params: sent with every call, as a gateway's second header, or Custom Search's `customConfig`.
+    transport: `"default"`, connections of the library's own; there is no `"aiohttp"` in this version yet.
     budget: the most requests to be sent, retries and pages included.
     keep_raw: keep the parsed JSON on `answer.raw`.
     allow_http: let the key travel over plain HTTP to a host that is not this machine.
@@ -119,6 +120,7 @@ class ImageSearchSession(Endpoints):
         coalesce: bool = False,
         keep_raw: bool = False,
         allow_http: bool = False,
+        transport: Literal["default", "aiohttp"] = "default",
         budget: Budget | None = None,
         middleware: Sequence[Middleware] = (),
         observers: Sequence[Observer] = (),
@@ -131,7 +133,9 @@ class ImageSearchSession(Endpoints):
             del api_key  # tracebacks can show the variables of this frame
         self._service = Service.at(base_url)
         self._service.check_key(has_key, allow_http=checks.flag("allow_http", allow_http))
-        self._auth_header = (auth or SubscriptionKey()).header("")[0]
+        if transport != "default":
+            raise checks.refuse("transport", transport, 'this version has "default" alone')
+        self._auth_header = auth_header(auth)
         view = {
             "market": market,
             "country_code": country_code,
@@ -151,6 +155,10 @@ class ImageSearchSession(Endpoints):
             "params": params,
             "keep_raw": keep_raw,
         }
+        if client is not None:
+            checks.instance("client", client, httpx.AsyncClient)
+        checks.callables("middleware", middleware)
+        checks.callables("observers", observers)
         self._view = View.of(view, self._auth_header)
         checks.integer("max_concurrency", checks.required("max_concurrency", max_concurrency), 1, 100_000)
         pool = ConnectionPool(max_idle=max_concurrency) if client is None else None
@@ -184,6 +192,7 @@ class ImageSearchSession(Endpoints):
         cls,
         folder: str | os.PathLike[str] | None = None,
         *,
+        api_key: KeyLike | None = None,
         catalogue: Catalogue | None = None,
         profile: Profile | str | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -193,21 +202,29 @@ class ImageSearchSession(Endpoints):
 
         It searches the artwork of OpenMoji, or the pictures in `folder`, or a `catalogue` of the emulator. A
         `profile` gives it limits and faults (docs/emulator.md).
-        Nothing is paced. The index is opened, or built on first use, when the session is entered;
-        `progress(done, total)` is called from the thread that builds. `session_options` are those of the
+        Any key is accepted, and nothing is paced. The index is opened, or built on first use, when the session is
+        entered; `progress(done, total)` is called from the thread that builds. `session_options` are those of the
         constructor. `session.fetch(url)` gets the images that answers point to.
 
-        Raises `ImportError` if the extra `emulator` is not installed.
+        Raises `ImportError` if the extra `emulator` is not installed, and `InvalidRequestError` for a folder or a
+        profile that does not exist.
         """
+        try:
+            key = hidden(api_key)
+        finally:
+            del api_key  # tracebacks can show the variables of this frame
         from .emulator.local import LocalService
 
         session_options.setdefault("rate_limit", None)
         for name in ("base_url", "client", "allow_http"):
             if name in session_options:
                 raise InvalidRequestError(f"{name} has no place in a local session.", parameter=name)
-        service = LocalService(folder, catalogue=catalogue, profile=profile, progress=progress)
+        try:
+            service = LocalService(folder, catalogue=catalogue, profile=profile, progress=progress)
+        except ValueError as fault:
+            raise InvalidRequestError(str(fault), parameter="profile") from None
         client = httpx.AsyncClient(transport=httpx.ASGITransport(service), cookies=_no_cookies(), trust_env=False)
-        session = cls(base_url=f"{LOCAL_ORIGIN}/v7.0", client=client, allow_http=True, **session_options)
+        session = cls(key, base_url=f"{LOCAL_ORIGIN}/v7.0", client=client, allow_http=True, **session_options)
         session._local = service
         return session
 
@@ -218,6 +235,8 @@ class ImageSearchSession(Endpoints):
         With none of them set it is `local()`. `session_options` are those of the constructor.
         Raises `InvalidRequestError` if both forms of the key are set, or the file cannot be read.
         """
+        if session_options.pop("api_key", None) is not None:
+            raise InvalidRequestError("from_env() takes the key from the environment alone.", parameter="api_key")
         key, url = environment()
         if key is None and url is None:
             return cls.local(**session_options)
@@ -247,6 +266,9 @@ class ImageSearchSession(Endpoints):
         try:
             if self._local is not None:
                 await self._resources.enter_async_context(self._local)
+        except (FileNotFoundError, NotADirectoryError) as fault:
+            self._lifecycle.close()
+            raise checks.refuse("folder", fault.filename, "it must be a folder that exists") from None
         except BaseException:
             self._lifecycle.close()
             raise

@@ -21,12 +21,12 @@ from ._flow.chain import OnOutage, Priority
 from ._flow.retry import RetryPolicy
 from ._flow.terminal import KeySource
 from ._version import __version__
-from ._wire.auth import ApiKey
+from ._wire.auth import ApiKey, Auth, SubscriptionKey
 from ._wire.request import header_pairs
 from .errors import InvalidRequestError
-from .params import CommonParams, Location, SafeSearch
+from .params import CommonParams, DetailsParams, Location, SafeSearch, SearchParams
 
-__all__ = ["KeyLike", "View", "ViewOptions", "environment", "key_source"]
+__all__ = ["KeyLike", "View", "ViewOptions", "auth_header", "environment", "hidden", "key_source"]
 
 KeyLike = str | ApiKey | Callable[[], str | Awaitable[str]]
 
@@ -46,6 +46,9 @@ _OURS = (
     "accept-encoding",
     "cookie",
 )
+
+
+_OWN_PARAMS = frozenset(name.lower() for kind in (SearchParams, DetailsParams) for name in kind.query_names())
 
 
 class ViewOptions(TypedDict, total=False):
@@ -109,8 +112,8 @@ def _checked(options: Mapping[str, Any], auth_header: str, defaults: CommonParam
     check: dict[str, Callable[[str, Any], Any]] = {
         "timeout": seconds,
         "retry": partial(checks.instance, kind=RetryPolicy),
-        "on_outage": partial(checks.one_of_texts, allowed=("fail", "wait")),
-        "priority": partial(checks.one_of_texts, allowed=("interactive", "bulk")),
+        "on_outage": partial(checks.one_of_texts, allowed=("fail", "wait"), needed=True),
+        "priority": partial(checks.one_of_texts, allowed=("interactive", "bulk"), needed=True),
         "coalesce": checks.flag,
         "headers": lambda _, headers: extra_headers(headers, auth_header),
         "params": lambda _, params: extra_params(params),
@@ -139,13 +142,32 @@ def extra_headers(headers: Mapping[str, str] | None, auth_header: str) -> tuple[
     return (*_STANDARD_HEADERS, *header_pairs("headers", headers, reserved=(*_OURS, auth_header.lower())))
 
 
-def extra_params(params: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+def auth_header(auth: Auth | None) -> str:
+    """The name of the header that carries the key."""
+    try:
+        name, _ = (SubscriptionKey() if auth is None else auth).header("")
+    except (AttributeError, TypeError, ValueError):
+        raise checks.refuse("auth", auth, 'it must be SubscriptionKey(), Bearer() or HeaderKey("name")') from None
+    return name
+
+
+def extra_params(params: Any) -> tuple[tuple[str, str], ...]:
     """Query parameters that the user wants sent with every call, such as `customConfig`."""
-    pairs = tuple(dict(params or {}).items())
+    pairs = tuple(checks.mapping("params", params).items())
     for name, value in pairs:
+        if isinstance(name, str) and name.lower() in _OWN_PARAMS:
+            raise checks.refuse("params", name, "it has a parameter of its own: give it with the call")
         if checks.text("params", name) is None or checks.text(f"params[{name!r}]", value) is None:
             raise checks.refuse("params", name, "names and values must be texts that are not blank")
     return pairs
+
+
+def hidden(api_key: KeyLike | None) -> ApiKey | Callable[[], str | Awaitable[str]] | None:
+    """The same key, hidden if it was a text."""
+    try:
+        return api_key if api_key is None or callable(api_key) else _as_key(api_key)
+    finally:
+        del api_key  # tracebacks can show the variables of this frame
 
 
 def key_source(api_key: KeyLike | None) -> KeySource:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from enum import Enum
 from functools import cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import IO, Any, Final, Self, cast
@@ -34,6 +33,7 @@ from ._enums import (
     SafeSearch,
 )
 from ._location import Location
+from ._unset import UNSET, Unset
 from .errors import InvalidRequestError
 from .models import NormalizedRectangle
 
@@ -59,17 +59,6 @@ __all__ = [
     "Unset",
 ]
 
-
-class Unset(Enum):
-    """The type of `UNSET`: not given, so the session's default applies."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final = Unset.UNSET
 
 ImageSource = bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes]
 """An image to upload: its bytes, the path of a file, or an open binary file."""
@@ -190,6 +179,12 @@ class CommonParams:
                 missing.pop(one, None)
         return evolve(self, **missing) if missing else self
 
+    @classmethod
+    def query_names(cls) -> tuple[str, ...]:
+        """All query parameters there are."""
+        names = (name for _, name in _fields(cls, "query"))
+        return tuple(edge for name in names for edge in (_EDGES if name == "crop" else (name,)))
+
     def query_pairs(self) -> Pairs:
         """The query string, as pairs of names and unencoded values."""
         return [pair for name, wire in _fields(type(self), "query") for pair in _pair(wire, getattr(self, name))]
@@ -206,6 +201,9 @@ class CommonParams:
 _COMMON = tuple(a.name for a in attrs.fields(CommonParams))
 
 
+_EDGES = ("cal", "cat", "car", "cab")
+
+
 def _given(value: Any) -> Any:
     return None if value is UNSET else value
 
@@ -219,7 +217,7 @@ def _pair(name: str, value: Any) -> Pairs:
     if isinstance(value, tuple):
         return [(name, ",".join(cast("tuple[str, ...]", value)))]
     if isinstance(value, NormalizedRectangle):
-        edges = zip(("cal", "cat", "car", "cab"), (value.left, value.top, value.right, value.bottom), strict=True)
+        edges = zip(_EDGES, (value.left, value.top, value.right, value.bottom), strict=True)
         return [(edge, checks.decimal(fraction)) for edge, fraction in edges if fraction is not None]
     return [(name, str(value))]
 
@@ -318,7 +316,7 @@ class DetailsParams(CommonParams):
     image_id: str | None = _query("id", checks.text)
     query: str | None = _query("q", checks.text)
     """The query that found the image; RelatedSearches needs it."""
-    modules: Iterable[Module | str] | str = _query("modules", _modules, (Module.ALL,))
+    modules: Iterable[Module | str] | str | None = _query("modules", _modules, (Module.ALL,))
     """What to find out; a tuple of `Module` once made."""
     crop: NormalizedRectangle | None = _query("crop", _crop)
     """The region to look at, for SimilarImages and RecognizedEntities."""
@@ -332,7 +330,7 @@ class DetailsParams(CommonParams):
         if len(given) != 1:
             said = " and ".join(given) or "none"
             raise InvalidRequestError(
-                f"details needs exactly one of insights_token, image_url and image; {said} was given.",
+                f"details needs exactly one of insights_token, image_url and image; given: {said}.",
                 parameter=given[-1] if given else "insights_token",
             )
         if self.crop_type is not None and self.crop is None:

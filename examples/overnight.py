@@ -55,7 +55,7 @@ def show(progress: Progress) -> None:
         print(f"{progress.done:,} done, {progress.failed:,} failed, {rate:.1f}/s", file=sys.stderr)
 
 
-async def overnight(source: Path, results: Path, *, images: int, rate: float, budget: int) -> int:
+async def overnight(source: Path, results: Path, *, images: int, rate: int, budget: int) -> int:
     """How many queries could not be asked."""
     missing = 0
     known = done(results)
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("results", type=Path)
     parser.add_argument("--images", type=int, default=300, help="of each query, at most")
-    parser.add_argument("--rate", type=float, default=3.0, help="requests per second that the key allows")
+    parser.add_argument("--rate", type=int, default=3, help="requests per second that the key allows")
     parser.add_argument("--budget", type=int, default=10_000, help="requests, at most")
     options = parser.parse_args()
 

@@ -27,7 +27,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_version", "errors"}),
     frozenset({"_checks"}),
-    frozenset({"models", "_enums", "_location"}),
+    frozenset({"models", "_enums", "_location", "_unset"}),
     frozenset({"params", "events"}),
     frozenset({"_wire", "_options"}),
     frozenset({"_flow"}),

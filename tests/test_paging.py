@@ -321,18 +321,23 @@ def again(state: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(
-    shelves, st.lists(st.integers(0, 12), max_size=8), limits, st.integers(1, 9), st.sampled_from(["image_id", None])
+    shelves,
+    st.lists(st.integers(0, 12), max_size=8),
+    st.fixed_dictionaries(
+        {"limit": limits, "max_pages": st.none() | st.integers(1, 6), "dedupe": st.sampled_from(["image_id", None])}
+    ),
+    st.integers(1, 9),
 )
-def test_a_walk_goes_on_at_any_image(shelf: Shelf, cuts: list[int], limit: int | None, size: int, dedupe: Any) -> None:
+def test_a_walk_goes_on_at_any_image(shelf: Shelf, cuts: list[int], options: dict[str, Any], size: int) -> None:
     """Broken off anywhere, any number of times: none is lost and none comes twice."""
-    whole = ImagePager(Shelf(shelf.images, shelf.short, shelf.overlap, shelf.gap), SearchParams("boat"),
-                       limit=limit, page_size=size, dedupe=dedupe)  # fmt: skip
+    other = Shelf(shelf.images, shelf.short, shelf.overlap, shelf.gap)
+    whole = ImagePager(other, SearchParams("boat"), page_size=size, **options)
     every = at_once(taken(whole))
-    pager = ImagePager(shelf, SearchParams("boat"), limit=limit, page_size=size, dedupe=dedupe)
+    pager = ImagePager(shelf, SearchParams("boat"), page_size=size, **options)
     found: list[Image] = []
     for cut in cuts:
         found += at_once(taken(pager, cut))
-        pager = ImagePager(shelf, SearchParams("boat"), limit=limit, dedupe=dedupe, state=again(pager.state))
+        pager = ImagePager(shelf, SearchParams("boat"), state=again(pager.state), **options)
     found += at_once(taken(pager))
     assert found == every
     assert (pager.stop_reason, pager.duplicates) == (whole.stop_reason, whole.duplicates)
@@ -359,6 +364,15 @@ def test_a_walk_goes_on_under_other_limits(shelf: Shelf, bounds: list[tuple[int,
         state = again(pager.state)
     found += at_once(taken(ImagePager(shelf, SearchParams("boat"), page_size=7, dedupe=dedupe, state=state)))
     assert found == every
+
+
+def test_a_page_that_was_cut_is_not_the_last() -> None:
+    """The limit leaves known images out; fetched again the page brings nothing new, and the walk goes on after it."""
+    shelf = Shelf([picture(name) for name in "ababcd"])
+    pager = ImagePager(shelf, SearchParams("boat"), page_size=3, limit=2)
+    assert at_once(taken(pager)) == [picture("a"), picture("b")]
+    later = ImagePager(shelf, SearchParams("boat"), state=again(pager.state))
+    assert at_once(taken(later)) == [picture("c"), picture("d")]
 
 
 def test_a_walk_that_ended_stays_ended() -> None:

@@ -10,6 +10,7 @@ import heapq
 import math
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import Any
 
 import anyio
 from attrs import define, field
@@ -34,6 +35,8 @@ class Place:
     """One call's place in a line."""
 
     call: Call
+    hand: Any = field(default=None, init=False)
+    """What it was granted, if whoever grants has something to give."""
     state: _State = field(default=_State.WAITING, init=False)
     _called: anyio.Event = field(factory=anyio.Event, init=False)
 
@@ -122,8 +125,9 @@ class Line:
             return bulk if bulk_too else None
         return bulk if bulk is not None and self._since_bulk >= BULK_SHARE - 1 else interactive
 
-    def grant(self, place: Place) -> None:
-        """It is the turn of `place`, which `next()` gave."""
+    def grant(self, place: Place, hand: object = None) -> None:
+        """It is the turn of `place`, which `next()` gave; it gets `hand`."""
+        place.hand = hand
         heapq.heappop(self._bulk if place.call.priority == "bulk" else self._interactive)
         place.state = _State.GRANTED
         self._waiting[place.call.priority] -= 1

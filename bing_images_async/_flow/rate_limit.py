@@ -27,7 +27,7 @@ from .._wire.exchange import Reply
 from ..errors import ApiError
 from ..events import Hub, RateChanged, Throttled
 from .chain import Call, Send
-from .departures import Departures
+from .departures import Departure, Departures
 from .line import Line
 from .verdict import failure_of, is_throttle, pause_of
 
@@ -89,6 +89,15 @@ class RateLimit:
         return self.requests, self.per + self.jitter
 
 
+@frozen
+class _Slot:
+    """A grant: what it moved the theoretical arrival time to, and by, and the departure it stands for."""
+
+    tat: float
+    step: float
+    departure: Departure | None
+
+
 class RateLimiter:
     """Grants slots by call number, interactive calls first. Without a `limit` it paces only once it was throttled."""
 
@@ -108,7 +117,6 @@ class RateLimiter:
         self._on_pause = on_pause
         self._line = Line()
         self._tat = -math.inf
-        self._step = 0.0
         self._resume_at = -math.inf
         self._cut_at = -math.inf
         self._recovers_from: float | None = None
@@ -134,17 +142,13 @@ class RateLimiter:
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send in a slot, and take note if the service throttles."""
-        await self._acquire(call)
-        granted, step = self._tat, self._step
-        departure = None if self._limit is None else self._departures.plan(*self._limit.window)
-        call.on_departure = None if departure is None else departure.happens
+        slot = await self._acquire(call)
+        call.on_departure = None if slot.departure is None else slot.departure.happens
         try:
             reply = await send(call)
         except BaseException:
             if call.sent is None:
-                if departure is not None:
-                    self._departures.forget(departure)
-                self._give_back(granted, step)
+                self._give_back(slot)
             raise
         failure = failure_of(call, reply)
         if failure is not None and is_throttle(failure):
@@ -159,45 +163,53 @@ class RateLimiter:
         """After an outage: go on one by one, whatever burst a rest would have allowed."""
         self._tat = max(self._tat, anyio.current_time() + self._tolerance())
 
-    async def _acquire(self, call: Call) -> None:
+    async def _acquire(self, call: Call) -> _Slot:
         now = anyio.current_time()
-        slot = self._slot()
-        if not self._line and now >= slot:
-            self._take(now, now)
-            return
+        due = self._due()
+        if not self._line and now >= due:
+            return self._take(now, now)
         if call.queueing_counts:
-            call.afford(max(0.0, slot - now) + self._line.ahead_of(call) * self._spacing(now), "rate_limit")
+            call.afford(max(0.0, due - now) + self._line.ahead_of(call) * self._spacing(now), "rate_limit")
         place = self._line.join(call)
-        # Only the head grants, and only to itself: whoever is cancelled here has no slot to give back.
-        with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
-            await self._line.wait(place, due=self._slot, serve=self._serve)
+        try:
+            with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
+                await self._line.wait(place, due=self._due, serve=self._serve)
+        except BaseException:
+            if place.is_granted:
+                self._give_back(place.hand)
+            raise
+        slot: _Slot = place.hand
+        return slot
 
     # --- slots
 
-    def _slot(self) -> float:
+    def _due(self) -> float:
         """When the next request may leave."""
         window = -math.inf if self._limit is None else self._departures.next_after(*self._limit.window)
         return max(self._tat - self._tolerance(), self._resume_at, window)
 
     def _serve(self) -> None:
-        place = self._line.next()
-        assert place is not None
-        self._take(anyio.current_time(), self._slot())
-        self._line.grant(place)
+        """Grant all slots that are due: a busy event loop may come round more rarely than slots do."""
+        now = anyio.current_time()
+        while (due := self._due()) <= now and (place := self._line.next()) is not None:
+            self._line.grant(place, self._take(now, due))
         self._line.rouse()
 
-    def _take(self, now: float, planned: float) -> None:
+    def _take(self, now: float, planned: float) -> _Slot:
         late = now - planned
         start = now if self._limit is None or late > self._limit.jitter / 2 else planned
-        self._step = self._spacing(now)
-        self._tat = max(self._tat, start) + self._step
+        step = self._spacing(now)
+        self._tat = max(self._tat, start) + step
         self._pace.count(now)
+        return _Slot(self._tat, step, None if self._limit is None else self._departures.plan(*self._limit.window))
 
-    def _give_back(self, granted: float, step: float) -> None:
+    def _give_back(self, slot: _Slot) -> None:
         """A slot that was not used. Once another was granted after it, it is gone: two could then meet."""
-        if self._tat == granted:
-            self._tat -= step
-            self._line.rouse()
+        if slot.departure is not None:
+            self._departures.forget(slot.departure)
+        if self._tat == slot.tat:
+            self._tat -= slot.step
+        self._line.rouse()
 
     def _tolerance(self) -> float:
         return 0.0 if self._limit is None else (self._limit.burst - 1) * self._limit.spacing

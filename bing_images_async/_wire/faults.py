@@ -6,6 +6,7 @@ The HTTP status decides first, then the code: `RateLimitExceeded` is a pace that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -33,20 +34,15 @@ _BY_STATUS: dict[int, type[errors.ApiError]] = {
     429: errors.RateLimitedError,
 }
 
-_BY_CODE: dict[str | None, type[errors.ApiError]] = {
-    "InvalidRequest": errors.BadRequestError,
-    "InvalidAuthorization": errors.AuthenticationError,
-    "InsufficientAuthorization": errors.AccessDeniedError,
-    "RateLimitExceeded": errors.RateLimitedError,
-    "ServerError": errors.ServerError,
-    "Gone": errors.ServiceRetiredError,
-    "401": errors.AuthenticationError,
-    "403": errors.AccessDeniedError,
-    "404": errors.NotFoundError,
-    "410": errors.ServiceRetiredError,
-    "429": errors.RateLimitedError,
+_STATUS_OF_CODE = {
+    "InvalidRequest": 400,
+    "InvalidAuthorization": 401,
+    "InsufficientAuthorization": 403,
+    "RateLimitExceeded": 429,
+    "ServerError": 500,
+    "Gone": 410,
 }
-"""For error bodies that came with the status 200."""
+"""What the codes mean in error bodies that came with the status 200; gateways give the status itself."""
 
 
 @frozen
@@ -75,13 +71,15 @@ def _kind(status: int, error: Error) -> type[errors.ApiError]:
         return errors.QuotaExhaustedError
     if status == 410 and error.sub_code == "HttpNotAllowed":
         return errors.HttpsRequiredError
-    if status >= 500:
+    if 500 <= status < 600:
         return errors.ServerError
     return _BY_STATUS.get(status, errors.ApiError)
 
 
 def _kind_by_code(_: int, error: Error) -> type[errors.ApiError]:
-    return _BY_CODE.get(error.code, errors.ApiError)
+    code = error.code or ""
+    status = int(code) if re.fullmatch(r"[45]\d\d", code, re.ASCII) else _STATUS_OF_CODE.get(code, 0)
+    return _kind(status, error)
 
 
 def _build(reply: Reply, said: _Said, choose: Callable[[int, Error], type[errors.ApiError]]) -> errors.ApiError:
@@ -116,6 +114,8 @@ def _text(reply: Reply, said: _Said, kind: type[errors.ApiError], words: str) ->
     name = _cut(".".join(part for part in (error.code, error.sub_code) if part))
     head = f"HTTP {reply.status}" + (f" {name}" if name and name != str(reply.status) else "")
     what = _cut(words).rstrip()
+    if error.more_details and error.more_details != words:
+        what += f" {_cut(error.more_details)}"
     if error.parameter and error.parameter != words:
         what += f" (parameter {_cut(error.parameter)}" + (f"={_cut(error.value)!r})" if error.value else ")")
     if said.others:

@@ -41,7 +41,9 @@ def _parse_patiently(body: bytes) -> tuple[Any, str | None]:
     except RecursionError:
         raise NotJsonError("nested too deep") from None
     except ValueError as error:
-        raise NotJsonError(str(error)) from None
+        # Python's own words for a number of thousands of digits advise the user to change Python.
+        why = "a number is too long" if "int_max_str_digits" in str(error) else str(error)
+        raise NotJsonError(why) from None
     notes = ["bytes that are not UTF-8"] if "\ufffd" in text else []
     return clean, " and ".join(notes + replaced[:1]) + " replaced by U+FFFD" if notes or replaced else None
 

@@ -140,7 +140,7 @@ def _last_wins(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...
 def header_pairs(name: str, headers: Any, *, reserved: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
     """Headers that a user wants sent with every call, checked."""
     pairs: list[tuple[str, str]] = []
-    for key, value in dict(headers or {}).items():
+    for key, value in checks.mapping(name, headers).items():
         if not isinstance(key, str) or not _HEADER_NAME.fullmatch(key):
             raise checks.refuse(name, key, "a header name is an HTTP token (RFC 9110, section 5.6.2)")
         if key.lower() in reserved:

@@ -161,7 +161,9 @@ def _settings(hint: Any) -> dict[str, Any]:
 def given(kind: type[CommonParams], options: Mapping[str, Any]) -> dict[str, Any]:
     """Those options that are fields of `kind` and were given."""
     names = {field.name for field in attrs.fields(kind)}
-    return {name: value for name, value in options.items() if name in names and value not in {None, False}}
+    return {
+        name: value for name, value in options.items() if name in names and value is not None and value is not False
+    }
 
 
 _FIELDS = {field.name for kind in (SearchParams, DetailsParams) for field in attrs.fields(kind)} - {"query"}

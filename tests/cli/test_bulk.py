@@ -120,6 +120,7 @@ def test_limits_count_for_each_query(
         ("cat\n", "q.txt", ["--resume"], "cannot be with results on stdout"),
         ("cat\n", "q.txt", ["--output", "o.csv", "--resume", "--overwrite"], "choose"),
         ("cat\n", "q.txt", ["--rate", "often"], "'often' is not N requests"),
+        ("cat\n", "q.txt", ["--rate", "0"], "'0' is not N requests"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(

@@ -35,6 +35,11 @@ def test_every_parameter_has_its_option(command: str, kind: type[CommonParams], 
     assert options_of(command) == {name.replace("_", "-") for name in fields} | OURS | others
 
 
+def test_bulk_takes_what_a_search_takes() -> None:
+    fields = {field.name.replace("_", "-") for field in attrs.fields(SearchParams)} - NO_OPTIONS - {"query"}
+    assert fields <= options_of("bulk")
+
+
 def test_every_option_explains_itself() -> None:
     fields = {field.name for kind in (SearchParams, DetailsParams) for field in attrs.fields(kind)}
     assert set(HELP) == fields - NO_OPTIONS

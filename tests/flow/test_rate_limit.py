@@ -241,7 +241,7 @@ async def test_lateness_does_not_add_up(requests: int) -> None:
 
     async def busy() -> None:
         while len(end.sent) < 2 * requests:
-            await sleep_until(link._slot() - 0.0002)
+            await sleep_until(link._due() - 0.0002)
             block(0.0012)
             await anyio.sleep(0.0001)
 

@@ -57,7 +57,7 @@ def test_the_services_own_errors(status: int, code: str, sub_code: str | None, k
     if sub_code == "ResourceError":
         advice = " There may be no data for this; trending has some for few markets, en-US among them."
     assert type(error) is kind
-    assert str(error) == f"HTTP {status} {name}: So it is. (parameter count='151'){advice} [trace id T-1]"
+    assert str(error) == f"HTTP {status} {name}: So it is. Look there. (parameter count='151'){advice} [trace id T-1]"
     assert vars(error) == {
         "status": status, "code": code, "sub_code": sub_code, "message": "So it is.", "more_details": "Look there.",
         "parameter": "count", "value": "151", "trace_id": "T-1", "retry_after": None,
@@ -153,7 +153,7 @@ def test_an_error_with_status_200_is_an_error(body: Any, kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"message": "A.", "moreDetails": "B.", "parameter": "C."}, "A. (parameter C.)"),
+        ({"message": "A.", "moreDetails": "B.", "parameter": "C."}, "A. B. (parameter C.)"),
         ({"message": "", "moreDetails": "B.", "parameter": "C."}, "B. (parameter C.)"),
         ({"message": "", "parameter": "Trending data is not present for your request"},
          "Trending data is not present for your request."),

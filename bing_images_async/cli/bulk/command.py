@@ -52,7 +52,7 @@ _FILE = {"type": click.Path(path_type=Path, dir_okay=False), "metavar": "FILE"}
 
 
 @click.command(cls=Command, short_help="Find images for many queries.")
-@click.argument("queries", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.argument("queries", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @_option("--output", "Output", "Where results go: .jsonl, .csv or .parquet.  [default: -, stdout]", default="-",
          type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE")  # fmt: skip
 @_option("--output-format", "Output", "If the extension does not say.", type=click.Choice(["jsonl", "csv", "parquet"]))

@@ -46,6 +46,9 @@ class Job:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Job:
         """Read the options. Raises `click.UsageError` for those that do not go together."""
+        queries: Path = options["queries"]
+        if queries != Path("-") and not queries.exists():
+            raise click.UsageError(f"there is no file {queries}.")
         output: Path | None = None if options["output"] == Path("-") else options["output"]
         form = options["output_format"] or _form_of(output)
         going_on = options["resume"] or options["retry_failed"]
@@ -62,8 +65,8 @@ class Job:
         cost, requests = options["cost_per_1000"], options["budget"]
         return cls(
             source=Source(
-                path=options["queries"],
-                form=options["input_format"] or input_form(options["queries"]),
+                path=queries,
+                form=options["input_format"] or input_form(queries),
                 common=given(SearchParams, options),
             ),
             output=output,
