@@ -181,8 +181,8 @@ class Endpoints(ABC):
     def estimate(
         self,
         queries: int | Collection[str | SearchParams],
-        *,
         limit: int | None = None,
+        *,
         pages: int | None = None,
         count: int | None = None,
     ) -> Estimate:

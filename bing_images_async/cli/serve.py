@@ -38,6 +38,13 @@ def _option(name: str, section: str, **settings: Any) -> Callable[[F], F]:
 @_option("--key-header", "Keys", metavar="NAME", help="One more header that may carry the key.")
 @_option("--history", "Searches", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
          help="Remember here what was searched for, for trending.")  # fmt: skip
+@_option(
+    "--profile",
+    "Behaviour",
+    metavar="NAMES",
+    help='Limits and faults, as "free+slow"; docs/emulator.md lists them.  [default: none]',
+)
+@_option("--admin", "Behaviour", is_flag=True, help="Answer /__admin to callers on this machine.")  # fmt: skip
 def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **settings: Any) -> Exit:
     """Run an Image Search API v7 service on this machine, over OpenMoji or a folder of pictures.
 
@@ -57,9 +64,11 @@ def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **s
     keys = None if keys_file is None else _read_keys(keys_file)
     with Bar("Reading the pictures, this once") as bar:
         catalogue = open_openmoji(progress=bar.report) if folder is None else open_folder(folder, progress=bar.report)
-    app = create_app(catalogue, keys=keys, **settings)
     try:
+        app = create_app(catalogue, keys=keys, **settings)
         run(app, host, port, bound=_announce)
+    except ValueError as error:
+        raise click.UsageError(f"--profile: {error}") from None
     except OSError as error:
         raise _CannotListenError(
             f"cannot listen on {host}:{port}: {error.strerror or error}. --port 0 takes a free port."
