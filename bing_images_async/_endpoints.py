@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Self, TypeVar, Unpack, cast
 
@@ -158,7 +158,7 @@ class Endpoints(ABC):
             if pages is None and limit is None:
                 answer = await sibling.search(params)
                 return Found(answer=answer, images=answer.value, attempts=answer.meta.attempts)
-            return await _walk(sibling.iter_images(params, limit=limit, max_pages=pages))
+            return await _walk(ImagePager(sibling._one_item(), params, limit=limit, max_pages=pages))
 
         return FanOut(
             queries,
@@ -226,6 +226,10 @@ class Endpoints(ABC):
     @abstractmethod
     def _for_a_run(self, on_outage: OnOutage) -> Self:
         """A sibling for many queries."""
+
+    @abstractmethod
+    def _one_item(self) -> Callable[[SearchParams], Awaitable[ImageAnswer]]:
+        """A `search` whose calls have the session's `timeout` together, not each."""
 
     @abstractmethod
     def _check_life(self) -> None:

@@ -219,6 +219,7 @@ class FanOut:
                     outcome = await self._outcome(index, query)
                 except Exception as fault:  # noqa: BLE001  # not an outcome but the end of the run
                     self._source.fail(fault)
+                    self._moved.set()  # nobody need wait for this one's turn
                     return
                 await send.send(outcome)
 
@@ -231,7 +232,7 @@ class FanOut:
 
     async def _keep_in_window(self, index: int) -> None:
         """In an ordered run, do not run ahead of the consumer by more than two rounds."""
-        while self._ordered and index - self._delivered >= 2 * self._concurrency:
+        while self._ordered and index - self._delivered >= 2 * self._concurrency and not self._source.has_failed:
             await self._moved.wait()
 
     async def _outcome(self, index: int, query: Query) -> Outcome:
@@ -299,6 +300,11 @@ class _Source(Generic[T]):
     def is_async(self) -> bool:
         """The next item may have to be waited for."""
         return self._async is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """It ended early."""
+        return self._fault is not None
 
     async def next(self) -> tuple[int, T] | None:
         """An item and its place, or `None` at the end, whatever the end is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -31,13 +31,14 @@ from ._wire.reply import decipher
 from ._wire.request import Service, build
 from .errors import InvalidRequestError, SessionStateError
 from .events import Hub, Observer
-from .models import Answer
+from .models import Answer, ImageAnswer
 from .params import (
     JSON_LD,
     UNSET,
     CommonParams,
     Location,
     SafeSearch,
+    SearchParams,
     Unset,
 )
 
@@ -55,6 +56,9 @@ LOCAL_ORIGIN = "http://local.bing-images"
 DEFAULT_RETRY = RetryPolicy()
 RUN_RETRY = RetryPolicy(attempts=5)
 """Of runs over many queries, unless the session was given a policy."""
+
+_QUEUES = ("permit", "rate_limit", "breaker", "latch")
+"""Waits that are no time of a query in a run over many."""
 
 _CLOSING = 5.0  # seconds
 
@@ -344,6 +348,20 @@ class ImageSearchSession(Endpoints):
         sibling = self.with_options(**changes)
         sibling._view = evolve(sibling._view, queueing_counts=False)
         return sibling
+
+    def _one_item(self) -> Callable[[SearchParams], Awaitable[ImageAnswer]]:
+        left = self._view.timeout
+
+        async def search(params: SearchParams) -> ImageAnswer:
+            nonlocal left
+            sibling = self.with_options()
+            sibling._view = evolve(self._view, timeout=max(left, 1e-3))
+            answer = await sibling.search(params)
+            queued = sum(sum(attempt.waited.get(what, 0.0) for what in _QUEUES) for attempt in answer.meta.attempts)
+            left -= answer.meta.elapsed - queued
+            return answer
+
+        return search
 
     @property
     def stats(self) -> SessionStats:

@@ -42,7 +42,7 @@ class Coalesce:
             return await send(call)
         key = (call.request, call.on_outage, call.priority)
         while (flight := self._flights.get(key)) is not None:
-            with call.waiting("another call's answer"):
+            with call.waiting("another call's answer", clock_stops=call.on_outage == "wait"):
                 await flight.landed.wait()
             if flight.reply is None and flight.error is None:
                 continue

@@ -29,7 +29,8 @@ class Deadline:
         """Raises `DeadlineExceededError` when the time is up."""
         if call.deadline == math.inf:
             return await send(call)
-        waits = call.on_outage == "wait"
+        # Where queueing is no time of the call anyway, the limiter's wait stops its clock, pauses included.
+        waits = call.on_outage == "wait" and call.queueing_counts
         if waits:
             call.deadline += max(0.0, self._paused_until - call.started)
             self._waiting.add(call)
@@ -49,4 +50,5 @@ class Deadline:
         """For `seconds` more nothing is sent, and that is no time of the calls that wait for outages."""
         self._paused_until = max(self._paused_until, anyio.current_time()) + seconds
         for call in self._waiting:
-            call.extend(seconds)
+            if not call.clock_stands:
+                call.extend(seconds)

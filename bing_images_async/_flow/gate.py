@@ -82,6 +82,10 @@ class Gate:
         self._line.dismiss(where=lambda call: call.on_outage == "fail")
         self._line.rouse()
 
+    def dismiss(self) -> None:
+        """Turn back everybody who waits."""
+        self._line.dismiss()
+
     def open(self) -> None:
         """Open it: everybody who waits may go on, in order."""
         self._probe_at = self._probe = None

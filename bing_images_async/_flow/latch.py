@@ -59,10 +59,10 @@ class Latch:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Answer from memory while latched; else send, and start anew if the attempt was turned back."""
         while True:
-            answer = await self._enter(call)
-            if answer is not None:
-                return answer
             try:
+                answer = await self._enter(call)
+                if answer is not None:
+                    return answer
                 reply = await send(call)
             except TurnedBackError:
                 self._gate.abandon(call)
@@ -85,7 +85,7 @@ class Latch:
                 self._release()
             elif self._gate.admits(call):
                 return None
-            elif call.on_outage == "wait" and isinstance(self._failure, SuspectedAbuseError):
+            elif call.on_outage == "wait" and _may_pass(self._failure):
                 await self._gate.wait(call, "latch")
             else:
                 return self._remembered(self._reply)
@@ -122,6 +122,8 @@ class Latch:
         self._reply, self._failure = reply, failure
         self._for_key = call.key if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
         self._gate.shut(anyio.current_time() + wait)
+        if not _may_pass(failure):
+            self._gate.dismiss()  # who waited for something else to pass
         if self._hub and is_news:  # of 64 answers that were under way, one is enough
             self._hub.tell(LatchChanged(at=anyio.current_time(), error=self.error, retry_after=wait))
 
@@ -130,3 +132,8 @@ class Latch:
         self._gate.open()
         if self._hub:
             self._hub.tell(LatchChanged(at=anyio.current_time(), error=None))
+
+
+def _may_pass(failure: ApiError | None) -> bool:
+    """Worth waiting for, by those who wait for outages to end: a key does not mend itself, a pause is over one day."""
+    return failure is not None and (isinstance(failure, SuspectedAbuseError) or is_throttle(failure))

@@ -136,7 +136,10 @@ class Line:
         place.wake()
 
     def ahead_of(self, call: Call) -> int:
-        """At least how many are served before `call`, if it is the last of its kind."""
+        """At least how many are served before `call`, which is the last of its kind, or a retry that comes first."""
+        head = self._head(self._bulk if call.priority == "bulk" else self._interactive)
+        if head is not None and call.number < head.call.number:
+            return 0
         return self._waiting["interactive"] if call.priority == "interactive" else len(self)
 
     def dismiss(self, *, where: Callable[[Call], bool] = lambda _: True) -> None:

@@ -36,6 +36,8 @@ __all__ = ["RateLimit", "RateLimiter"]
 _CUT = 0.7
 _RECOVERY = 10.0  # seconds from the cut back to _RECOVERED of the old rate
 _RECOVERED = 0.95
+_LEAST_LEARNED = 3  # requests per second, for a session without a limit that was throttled; doubled every 10 s
+_FORGOTTEN = 60.0  # seconds after which it has no limit again
 _GROWTH = 0.005  # of the ceiling, per second, after that
 _A_LITTLE = 1e-6  # seconds; keeps rounding on the safe side
 
@@ -122,6 +124,7 @@ class RateLimiter:
         self._recovers_from: float | None = None
         self._cut_to = 0.0
         self._cut_from = 0.0
+        self._is_learned = False
         self._pace = _Pace()
         self._departures = Departures()
         self.throttled = 0
@@ -136,7 +139,9 @@ class RateLimiter:
     @property
     def rate(self) -> float | None:
         """Requests per second at this moment; `None` if there is no limit."""
-        return None if self._limit is None else self._rate(anyio.current_time())
+        now = anyio.current_time()
+        self._forget(now)
+        return None if self._limit is None else self._rate(now)
 
     # --- the link
 
@@ -165,6 +170,7 @@ class RateLimiter:
 
     async def _acquire(self, call: Call) -> _Slot:
         now = anyio.current_time()
+        self._forget(now)
         due = self._due()
         if not self._line and now >= due:
             return self._take(now, now)
@@ -185,8 +191,10 @@ class RateLimiter:
 
     def _due(self) -> float:
         """When the next request may leave."""
-        window = -math.inf if self._limit is None else self._departures.next_after(*self._limit.window)
-        return max(self._tat - self._tolerance(), self._resume_at, window)
+        due = max(self._tat - self._tolerance(), self._resume_at)
+        if self._limit is None or self._is_learned:
+            return due
+        return max(due, self._departures.next_after(*self._limit.window))
 
     def _serve(self) -> None:
         """Grant all slots that are due: a busy event loop may come round more rarely than slots do."""
@@ -221,6 +229,11 @@ class RateLimiter:
 
     # --- the rate, and what a throttle does to it
 
+    def _forget(self, now: float) -> None:
+        """A session that was made without a limit has none again, a while after it was last throttled."""
+        if self._is_learned and self._recovers_from is not None and now - self._recovers_from > _FORGOTTEN:
+            self._limit, self._is_learned, self._recovers_from = None, False, None
+
     def _ceiling(self) -> float:
         return 0.0 if self._limit is None else self._limit.requests / self._limit.per
 
@@ -232,6 +245,8 @@ class RateLimiter:
         knee = max(self._cut_to, _RECOVERED * self._cut_from)
         if since <= _RECOVERY:
             rate = self._cut_to + (knee - self._cut_to) * since / _RECOVERY
+        elif self._is_learned:
+            return knee * math.exp2((since - _RECOVERY) / _RECOVERY)
         else:
             rate = knee + _GROWTH * ceiling * (since - _RECOVERY)
         return min(rate, ceiling)
@@ -240,7 +255,8 @@ class RateLimiter:
         now = anyio.current_time()
         self.throttled += 1
         if self._limit is None:
-            self._limit = RateLimit(max(1, self._pace.last_second(now)))
+            self._limit = RateLimit(max(_LEAST_LEARNED, self._pace.last_second(now)))
+            self._is_learned = True
         if call.sent is not None and call.sent > self._cut_at:
             self._cut(now)
         asked = min(pause_of(failure), self._longest_pause)

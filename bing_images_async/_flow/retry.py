@@ -150,13 +150,7 @@ class Retry:
             # While an outage is being waited for, what a probe finds out is not held against its call.
             waits = call.on_outage == "wait" and not is_throttle(failure)
             counted += not (waits and call.is_probe)
-            decision = self._policy.decide(
-                attempt=max(1, counted),
-                failure=failure,
-                endpoint=call.endpoint,
-                left=call.deadline - anyio.current_time(),
-                draw=self._random(),
-            )
+            decision = self._decide(call, max(1, counted), failure)
             cost = 0 if waits else RetryBudget.THROTTLE if is_throttle(failure) else RetryBudget.TRANSIENT
             if not decision.retry or not self._budget.spend(cost):
                 call.reason = "retry_budget" if decision.retry else decision.reason
@@ -164,6 +158,15 @@ class Retry:
                     return reply
                 raise failure
             await self._back_off(call, decision, failure, cost)
+
+    def _decide(self, call: Call, attempt: int, failure: BingImagesError) -> Decision:
+        if call.on_outage == "wait" and is_throttle(failure) and attempt < self._policy.attempts:
+            # The limiter holds it, or for a long pause the latch, and with its clock stopped.
+            return Decision(True, 0.0, "throttled")
+        left = call.deadline - anyio.current_time()
+        return self._policy.decide(
+            attempt=attempt, failure=failure, endpoint=call.endpoint, left=left, draw=self._random()
+        )
 
     async def _attempt(self, call: Call, send: Send) -> tuple[Reply | None, BingImagesError | None]:
         """One attempt, written down once it has ended."""

@@ -39,7 +39,6 @@ KeySource = Callable[[], Awaitable[ApiKey | None]]
 _LONG_ENOUGH = 12
 """Keys of fewer characters are not looked for in replies: they could be part of any word."""
 
-_FILE_LIMITS = BodyLimits(wire=16 * 2**20, decoded=16 * 2**20)
 
 _TRANSPORT = frozenset({"anyio", "asyncio", "h11", "httpcore", "httpx", "trio"})
 """Packages whose stack frames hold requests, and so the key, in their local variables."""
@@ -75,23 +74,23 @@ class Terminal:
         """One attempt."""
         with call.waiting("key"):
             call.key = await self._key()
-        return await self._send(call, self._limits)
+        return await self._send(call, self._limits, self._wire)
 
     async def fetch(self, call: Call) -> Reply:
         """One attempt without the key, for files that are no part of the API: they may be large uncompressed."""
         call.key = None
-        return await self._send(call, evolve(self._limits, wire=self._limits.decoded))
+        return await self._send(call, evolve(self._limits, wire=self._limits.decoded), Wire())
 
-    async def _send(self, call: Call, limits: BodyLimits) -> Reply:
+    async def _send(self, call: Call, limits: BodyLimits, wire: Wire) -> Reply:
         if self._client.is_closed:
             raise SessionStateError("The httpx.AsyncClient of this session is closed.")
-        self._wire.requests += 1
+        wire.requests += 1
         call.sent = anyio.current_time()
         try:
             # The frames below this one hold the request with the key; they have ended when the error is raised.
             outcome = await self._outcome(call, limits)
         finally:
-            self._wire.requests -= 1
+            wire.requests -= 1
         if isinstance(outcome, Reply):
             return outcome
         raise outcome

@@ -11,7 +11,7 @@ import click
 
 from .text import visible
 
-__all__ = ["abandon_output", "interactive", "notice", "read_stdin", "say", "write"]
+__all__ = ["abandon_output", "interactive", "notice", "read_stdin", "say", "say_indented", "write"]
 
 
 def write(data: str, *, encoding: str = "utf-8") -> None:
@@ -29,6 +29,13 @@ def read_stdin(parameter: str, limit: int) -> bytes:
 def say(message: str) -> None:
     """One line on stderr."""
     click.echo(visible(message), err=True)
+
+
+def say_indented(line: str) -> None:
+    """One line on stderr, with the blanks it begins with."""
+    indent = len(line) - len(line.lstrip())
+    click.echo(" " * indent, nl=False, err=True)
+    say(line)
 
 
 def notice(message: str) -> None:

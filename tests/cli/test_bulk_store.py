@@ -10,7 +10,8 @@ import click
 import pytest
 
 from bing_images_async.cli.bulk.journal import Entry, Journal, JournalError
-from bing_images_async.cli.bulk.store import File, Store, journal_of, open_store
+from bing_images_async.cli.bulk.opening import journal_of, open_store
+from bing_images_async.cli.bulk.store import File, Store
 
 HEADER = b"header\n"
 QUERIES = 7

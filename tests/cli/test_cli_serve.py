@@ -90,6 +90,28 @@ def test_a_port_in_use_is_one_line(invoke: Invoke, folder: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_profile_decides_what_is_answered_and_admin_that_it_can_be_seen(folder: Path) -> None:
+    """The service that is no more answers 410; whoever runs it may still look at it, from this machine."""
+    from bing_images_async.emulator import PROFILES
+
+    with serving("--folder", str(folder), "--profile", "retired", "--admin") as (url, _):
+        assert httpx.get(f"{url}/v7.0/images/search", params={"q": "boat"}).status_code == 410
+        state = httpx.get(f"{url}/__admin")
+        elsewhere = httpx.get(f"{url}/__admin", headers={"Host": "example.com"})
+    assert (state.status_code, elsewhere.status_code) == (200, 404)
+    assert state.json()["profile"]["faults"] == PROFILES["retired"].as_json()["faults"] != []
+
+
+def test_a_profile_that_there_is_not_is_two(invoke: Invoke, folder: Path) -> None:
+    from bing_images_async.emulator import PROFILES
+
+    result = invoke("serve", "--folder", str(folder), "--port", "0", "--profile", "nope")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--profile" in result.stderr
+    assert "'nope'" in result.stderr
+    assert [name for name in sorted(PROFILES) if name not in result.stderr] == []
+
+
 def test_the_doctor_finds_all_well(invoke: Invoke, deep_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BING_IMAGES_URL", deep_url)
     monkeypatch.setenv("BING_IMAGES_KEY", KEY)

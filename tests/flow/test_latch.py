@@ -238,13 +238,40 @@ async def test_waiting_for_a_suspicion_to_pass() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("answer", [DENIED, QUOTA, throttled(61)])
+@pytest.mark.parametrize("answer", [DENIED, QUOTA])
 async def test_not_waiting_for_what_may_never_pass(answer: Reply) -> None:
     """A key does not become valid by waiting for it."""
     it = Latched(FarEnd([answer]))
     await it.send(a_call())
     assert said(await it.send(a_call(on_outage="wait"))) == said(answer)
     assert (len(it.end.sent), anyio.current_time()) == (1, 0.0)
+
+
+@pytest.mark.anyio
+async def test_a_long_pause_is_waited_for_by_those_who_wait() -> None:
+    """A job that is to lose nothing waits two minutes if it is asked to; others are told at once."""
+    it = Latched(FarEnd([throttled(120), reply()]))
+    await it.send(a_call())
+    assert (await it.send(a_call())).status == 429
+    assert await it.send(a_call(on_outage="wait")) == reply()
+    assert anyio.current_time() == pytest.approx(120.0)
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
+    """A latch that nobody waits for sends away those who waited for another."""
+    it = Latched(FarEnd([ABUSE, QUOTA]))
+    late: list[Reply] = []
+
+    async def wait() -> None:
+        late.append(await it.send(a_call(on_outage="wait")))
+
+    await it.send(a_call())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        tasks.start_soon(wait)
+    assert [said(answer) for answer in late] == [said(QUOTA)] * 2
+    assert (len(it.end.sent), anyio.current_time()) == (2, pytest.approx(60.0))
 
 
 @pytest.mark.anyio

@@ -523,7 +523,7 @@ def test_the_rate_stays_below_its_ceiling(backend: Any, throttles: list[float], 
 
 @pytest.mark.anyio
 async def test_an_unpaced_session_learns() -> None:
-    """Without a limit nothing waits; after a 429 the pace of the second before is the ceiling."""
+    """Without a limit nothing waits; after a 429 it takes the pace of the second before, and more and more of it."""
     link, end = limiter(None, random=lambda: 0.0), FarEnd()
     assert link.rate is None
     for second in range(3):
@@ -539,8 +539,25 @@ async def test_an_unpaced_session_learns() -> None:
     after = end.times[60:]
     assert after[0] >= 3.0
     assert most_in_a_window(after, 1.0, 0.03) <= 21
-    await anyio.sleep(100)
-    assert link.rate == 21.0
+    await sleep_until(3.0 + 20.0)
+    assert link.rate == pytest.approx(2 * 0.95 * 21, rel=0.01)
+    await sleep_until(3.0 + 61.0)
+    assert link.rate is None
+
+
+@pytest.mark.anyio
+async def test_a_retry_is_not_refused_for_those_behind_it() -> None:
+    """What a call would have to wait for is what is ahead of its number."""
+    link = limiter(RateLimit(1, jitter=0.0), random=lambda: 0.0)
+    end, first = FarEnd(), a_call()
+    async with anyio.create_task_group() as tasks:
+        await link(a_call(), end)
+        for _ in range(10):
+            tasks.start_soon(link, a_call(), end)
+        await anyio.sleep(0.5)
+        first.deadline = 2.0
+        await link(first, end)
+    assert first.sent == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.anyio

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +18,18 @@ from ..options import Command, Option, params_options
 from ..output import write_page
 from ..progress import Bar
 from ..service import OPENMOJI, Service, folder_option, open_session
-from ..streams import notice, say
+from ..streams import notice, say, say_indented
 from ..thumbnails import fetch_thumbnails
 from .board import Board
+from .examine import examine
 from .job import Job, read_rate
 from .journal import JournalError
+from .opening import journal_of, open_store
 from .parquet import write_parquet
 from .records import csv_header
 from .report import Report, render_report, sample_cards
 from .run import Run
-from .store import Store, open_store
+from .store import Store
 from .summary import Summary
 from .watch import Watch
 
@@ -35,7 +37,6 @@ __all__ = ["bulk"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SHOWN = 10  # bad rows
 _EXAMPLES = 3  # queries of each kind of failure
 
 
@@ -99,18 +100,28 @@ def bulk(**options: Any) -> Exit:
     service = Service(folder=options["folder"], timeout=None)
     job = Job.of(options)
     try:
-        header = csv_header() if job.form == "csv" else b""
-        store = open_store(job.output, job.log, job.fixed, header, resume=job.resume, overwrite=job.overwrite)
-        try:
-            return _run(job, service, store)
-        finally:
-            store.close()
+        with _begun(job) as (store, total):
+            return _run(job, service, store, total)
     except JournalError as error:
         raise _StorageError(str(error)) from None
 
 
-def _run(job: Job, service: Service, store: Store) -> Exit:
-    total = _examine(job, store) if job.source.is_file else None
+@contextmanager
+def _begun(job: Job) -> Generator[tuple[Store, int | None]]:
+    """The store, and the number of queries if that can be known, once it is clear that there is something to do.
+
+    A run that is gone on with says what the input has to be. Any other is begun only with an input that is good:
+    until then nothing is made that a second try would stumble over, and nothing removed.
+    """
+    header = csv_header() if job.form == "csv" else b""
+    goes_on = job.resume and job.output is not None and journal_of(job.output).exists()
+    total = None if goes_on else examine(job.source, None)
+    store = open_store(job.output, job.log, job.fixed, header, resume=job.resume, overwrite=job.overwrite)
+    with closing(store):
+        yield store, examine(job.source, store) if goes_on else total
+
+
+def _run(job: Job, service: Service, store: Store, total: int | None) -> Exit:
     store.repair()
     try:
         summary = anyio.run(_search, job, service, store, total)
@@ -130,42 +141,6 @@ def _run(job: Job, service: Service, store: Store) -> Exit:
     if job.output is not None:
         notice(f"Wrote {job.output} ({job.output.stat().st_size / 1_000_000:,.1f} MB).")
     return summary.exit
-
-
-def say_indented(line: str) -> None:
-    """One line on stderr, with the blanks it begins with."""
-    indent = len(line) - len(line.lstrip())
-    click.echo(" " * indent, nl=False, err=True)
-    say(line)
-
-
-def _examine(job: Job, store: Store) -> int:
-    """Read the whole input once, before anything is sent; gives the number of queries.
-
-    Raises `click.UsageError` if rows cannot be asked, if it is not the input of the run that is gone on with, or if
-    there is none.
-    """
-    bad: list[str] = []
-    count = number = 0
-    for row in job.source.rows():
-        count += 1
-        store.done(row.index, row.digest)
-        if row.params is None:
-            number += 1
-            if len(bad) < _SHOWN:
-                bad.append(f"  line {row.line}: {row.fault}")
-    if bad:
-        for line in bad:
-            say_indented(line)
-        more = "" if number == len(bad) else f", of which the first {len(bad)} are above"
-        raise click.UsageError(f"{number:,} of {count:,} queries cannot be asked{more}; nothing was sent.")
-    if not count:
-        raise click.UsageError(f"{job.source.name} holds no query.")
-    if store.journal.last_index() >= count:
-        raise click.UsageError(
-            f"{job.source.name} holds fewer queries than were asked before; --overwrite begins anew."
-        )
-    return count
 
 
 async def _search(job: Job, service: Service, store: Store, total: int | None) -> Summary:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from attrs import frozen
@@ -14,7 +15,9 @@ from ..._flow.budget import Budget
 from ..._flow.rate_limit import RateLimit
 from ...params import SearchParams
 from ..options import given, option_name
-from .parquet import check_arrow
+from .apart import check_apart
+from .opening import journal_of
+from .parquet import check_arrow, draft_of
 from .run import Limits
 from .source import Source, input_form
 
@@ -63,7 +66,7 @@ class Job:
         if form == "parquet":
             check_arrow()
         cost, requests = options["cost_per_1000"], options["budget"]
-        return cls(
+        job = cls(
             source=Source(
                 path=queries,
                 form=options["input_format"] or input_form(queries),
@@ -86,6 +89,8 @@ class Job:
             overwrite=options["overwrite"],
             report=options["report"],
         )
+        check_apart(job.files())
+        return job
 
     @property
     def log(self) -> Path | None:
@@ -93,6 +98,21 @@ class Job:
         if self.output is None or self.form != "parquet":
             return self.output
         return self.output.with_name(f"{self.output.name}.part")
+
+    def files(self) -> Iterator[tuple[str, Path | IO[str]]]:
+        """All that is read and written, each with what to call it."""
+        yield "the input", self.source.path if self.source.path != Path("-") else sys.stdin
+        yield "--output", self.output or sys.stdout
+        if self.report is not None:
+            yield "--report", self.report
+        if self.output is None:
+            return
+        journal = journal_of(self.output)
+        yield f"the journal {journal.name}", journal
+        yield f"{journal.name}-wal, a part of the journal,", journal.with_name(f"{journal.name}-wal")
+        if self.log is not None and self.log != self.output:
+            yield f"{self.log.name}, where the table is made,", self.log
+            yield f"{draft_of(self.output).name}, where the table is made,", draft_of(self.output)
 
     @property
     def fixed(self) -> dict[str, Any]:

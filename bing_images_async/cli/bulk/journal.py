@@ -22,6 +22,7 @@ PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 BEGIN IMMEDIATE;
+{forget}
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS queries (
     place INTEGER PRIMARY KEY, digest BLOB NOT NULL, query TEXT NOT NULL, images INTEGER NOT NULL,
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS queries (
 );
 COMMIT;
 """
+_FORGET = "DROP TABLE IF EXISTS facts; DROP TABLE IF EXISTS queries;"  # another version may have had other columns
 _VERSION = "1"
 
 Which = Literal["first", "most images", "nothing found", "slowest"]
@@ -94,19 +96,19 @@ class Failures:
 
 
 class Journal:
-    """Opens or makes the journal in `path`; "" makes one that goes away with the process.
+    """Opens or makes the journal in `path`, and holds it; `None` makes one that goes away with the process.
 
-    Every method raises `JournalError` if the file fails it.
+    `anew` empties it, once it is held. Every method raises `JournalError` if the file fails it.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, anew: bool = False) -> None:
         self._path = path
         try:
             self._base = sqlite3.connect(path or "", isolation_level=None, timeout=0.2)
         except sqlite3.Error as error:
             raise self._wrong(error) from None
         try:
-            self._base.executescript(_SCHEMA)
+            self._base.executescript(_SCHEMA.format(forget=_FORGET if anew else ""))
             self._check_version()
         except sqlite3.Error as error:
             self._base.close()

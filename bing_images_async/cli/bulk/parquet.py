@@ -13,7 +13,7 @@ import click
 
 from .records import COLUMNS, table_rows
 
-__all__ = ["check_arrow", "write_parquet"]
+__all__ = ["check_arrow", "draft_of", "write_parquet"]
 
 _GROUP = 20_000  # rows that are held in memory at once
 _TYPES = {
@@ -35,12 +35,17 @@ def check_arrow() -> None:
         raise click.UsageError('Parquet needs another package: pip install "bing-images-async[arrow]"') from None
 
 
+def draft_of(output: Path) -> Path:
+    """Where the table is written until it is whole."""
+    return output.with_name(f"{output.name}.draft")
+
+
 def write_parquet(lines: Path, output: Path) -> None:
     """Write the table; the old one stands until the new one is whole."""
     arrow: Any = import_module("pyarrow")
     parquet: Any = import_module("pyarrow.parquet")
     schema = arrow.schema([(name, getattr(arrow, _TYPES.get(name, "string"))()) for name in COLUMNS])
-    draft = output.with_name(f"{output.name}.draft")
+    draft = draft_of(output)
     try:
         with parquet.ParquetWriter(draft, schema, compression="zstd") as writer:
             rows = _rows(lines)

@@ -12,9 +12,8 @@ again, whether it retries them or not.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from zlib import crc32
 
 import click
@@ -22,7 +21,7 @@ import click
 from ..streams import write
 from .journal import Done, Entry, Journal
 
-__all__ = ["File", "Log", "Stdout", "Store", "journal_of", "open_store"]
+__all__ = ["File", "Log", "Stdout", "Store"]
 
 
 class Log(Protocol):
@@ -197,47 +196,3 @@ class Store:
         """Let go of both files."""
         self._log.close()
         self.journal.close()
-
-
-def journal_of(output: Path) -> Path:
-    """Where the journal of an output lies."""
-    return output.with_name(f"{output.name}.journal")
-
-
-def open_store(
-    output: Path | None, log: Path | None, settings: Mapping[str, Any], header: bytes, *, resume: bool, overwrite: bool
-) -> Store:
-    """The store of an output, which is kept in the file `log` while the run lasts; `None` for stdout.
-
-    `settings` are what must not change when a run goes on. Raises `click.UsageError` if there is a run and it is
-    not said what to do with it, or if it is another.
-    """
-    if output is None or log is None:
-        return Store(Stdout(), Journal(None), header)
-    path = journal_of(output)
-    if overwrite:
-        for old in (path, path.with_name(f"{path.name}-wal"), output, log):
-            old.unlink(missing_ok=True)
-    has_output = any(file.exists() and file.stat().st_size for file in (output, log))
-    if not resume and (has_output or path.exists()):
-        there = output if has_output else path
-        raise click.UsageError(f"{there} exists: --resume goes on with it, --overwrite begins anew.")
-    if has_output and not path.exists():
-        raise click.UsageError(f"{output} has no journal ({path.name}), so it cannot be gone on with; "
-                               "--overwrite begins anew.")  # fmt: skip
-    journal = Journal(path)  # before the output: one without a journal would be taken for somebody else's
-    try:
-        _compare(journal, settings)
-        return Store(File(log), journal, header)
-    except BaseException:
-        journal.close()
-        raise
-
-
-def _compare(journal: Journal, settings: Mapping[str, Any]) -> None:
-    known = journal.fact("settings")
-    if known is None:
-        journal.note(settings=dict(settings))
-    elif known != settings:
-        changed = " and ".join(f"--{name}" for name in settings if known.get(name) != settings[name])
-        raise click.UsageError(f"the run was begun with another {changed}. Say the same, or --overwrite.")

@@ -1,0 +1,185 @@
+"""What `bing-images bulk` never does to files: lose results, or the input, because of what was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bing_images_async.cli.bulk.journal import Journal
+
+Invoke = Any
+Run = Any
+
+LINE = '{"query": "cat"}\n'
+
+
+@pytest.fixture
+def bulk(invoke: Invoke, evil_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs over a file of queries in a folder of its own; gives the result of the command."""
+    monkeypatch.setenv("BING_IMAGES_URL", evil_url)
+    monkeypatch.chdir(tmp_path)
+
+    def run(queries: str, *options: str) -> Any:
+        return invoke("bulk", queries, "--rate", "none", *options)
+
+    return run
+
+
+def files() -> dict[str, bytes]:
+    """All that is in the folder."""
+    return {path.name: path.read_bytes() for path in Path().iterdir()}
+
+
+def queries_of(path: str) -> list[str]:
+    return sorted(json.loads(line)["query"] for line in Path(path).read_text().splitlines())
+
+
+# --- one file for two purposes
+
+
+def _symbolic(link: Path, target: Path) -> None:
+    link.symlink_to(target)
+
+
+def _hard(link: Path, target: Path) -> None:
+    link.hardlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--output", "same.jsonl"],
+        ["--output", "./same.jsonl", "--overwrite"],
+        ["--output", "../here/same.jsonl", "--overwrite"],
+        ["--output", "same.jsonl", "--resume"],
+        ["--output", "out.jsonl", "--report", "same.jsonl"],
+        ["--report", "same.jsonl"],
+    ],
+)
+def test_the_input_is_not_written_over(
+    bulk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("same.jsonl").write_text(LINE)
+    result = bulk("same.jsonl", *options)
+    assert (result.exit_code, files()) == (2, {"same.jsonl": LINE.encode()})
+    assert "are the same file" in result.stderr
+
+
+@pytest.mark.parametrize("make", [_symbolic, _hard])
+def test_nor_through_a_link(bulk: Any, make: Callable[[Path, Path], None]) -> None:
+    Path("in.jsonl").write_text(LINE)
+    make(Path("out.jsonl"), Path("in.jsonl"))
+    result = bulk("in.jsonl", "--output", "out.jsonl", "--overwrite")
+    assert (result.exit_code, files()) == (2, {"in.jsonl": LINE.encode(), "out.jsonl": LINE.encode()})
+    assert "the input and --output are the same file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "other"),
+    [("r.jsonl", "r.jsonl"), ("r.jsonl", "link"), ("r.jsonl", "r.jsonl.journal"), ("r.parquet", "r.parquet.part")],
+)
+def test_the_report_does_not_replace_what_else_is_written(bulk: Any, output: str, other: str) -> None:
+    """Neither is there yet, so only their names tell; `link` leads to the output."""
+    pytest.importorskip("pyarrow.parquet")
+    Path("q.txt").write_text("cat\n")
+    Path("link").symlink_to("r.jsonl")
+    result = bulk("q.txt", "--output", output, "--report", other)
+    assert result.exit_code == 2
+    assert "are the same file" in result.stderr
+    assert not Path(output).exists()
+
+
+def test_the_input_is_no_journal(bulk: Any) -> None:
+    Path("out.jsonl.journal").write_text("cat\n")
+    result = bulk("out.jsonl.journal", "--output", "out.jsonl", "--overwrite")
+    assert (result.exit_code, files()) == (2, {"out.jsonl.journal": b"cat\n"})
+
+
+def test_redirected_streams_are_files_too(run: Run, evil_url: str, tmp_path: Path) -> None:
+    """The input on stdin; and on stdout, where every result would become one more query."""
+    queries = tmp_path / "q.jsonl"
+    queries.write_text(LINE)
+    settings: dict[str, Any] = {"env": {**os.environ, "BING_IMAGES_URL": evil_url}, "cwd": tmp_path}
+    with queries.open("rb") as stdin:
+        done = run("bulk", "-", "--output", "q.jsonl", "--overwrite", stdin=stdin, **settings)
+    assert (done.returncode, queries.read_text()) == (2, LINE)
+    with queries.open("rb") as stdin:
+        done = run("bulk", "-", "--input-format", "jsonl", "--report", "q.jsonl", stdin=stdin, **settings)
+    assert (done.returncode, queries.read_text()) == (2, LINE)
+
+
+def test_a_device_may_be_several_things(bulk: Any) -> None:
+    Path("q.txt").write_text("cat\n")
+    assert bulk(os.devnull, "--report", os.devnull).exit_code != 2
+    assert bulk("q.txt", "--report", os.devnull).exit_code == 0
+
+
+# --- a run that is not begun
+
+
+@pytest.mark.parametrize("queries", ["query,color\ncat,reed\n", "# none\n", "name\ncat\n"])
+@pytest.mark.parametrize("output", ["out.jsonl", "out.parquet"])
+def test_a_bad_input_costs_no_results(bulk: Any, queries: str, output: str) -> None:
+    pytest.importorskip("pyarrow.parquet")
+    Path("q.csv").write_text("query\ndog\n")
+    assert bulk("q.csv", "--output", output).exit_code == 0
+    Path("q.csv").write_text(queries)
+    before = files()
+    assert bulk("q.csv", "--output", output, "--overwrite").exit_code == 2
+    assert files() == before
+
+
+@pytest.mark.parametrize("option", [[], ["--resume"], ["--overwrite"]])
+def test_a_bad_input_leaves_nothing_that_its_correction_would_stumble_over(bulk: Any, option: list[str]) -> None:
+    Path("q.csv").write_text("query,color\ncat,reed\n")
+    assert bulk("q.csv", "--output", "out.jsonl", *option).exit_code == 2
+    assert files().keys() == {"q.csv"}
+    Path("q.csv").write_text("query,color\ncat,red\n")
+    assert bulk("q.csv", "--output", "out.jsonl").exit_code == 0
+    assert queries_of("out.jsonl") == ["cat"]
+
+
+def test_a_run_under_way_loses_nothing_to_another(bulk: Any) -> None:
+    """As long as somebody holds the journal, nobody else begins anew; afterwards anybody may."""
+    Path("q.txt").write_text("cat\n")
+    bulk("q.txt", "--output", "out.jsonl")
+    Path("q.txt").write_text("dog\n")
+    running = Journal(Path("out.jsonl.journal"))
+    try:
+        before = files()
+        refused = bulk("q.txt", "--output", "out.jsonl", "--overwrite")
+        assert (refused.exit_code, files()) == (4, before)
+        assert "another run writes to the same output" in refused.stderr
+        assert running.totals().queries == 1
+    finally:
+        running.close()
+    assert bulk("q.txt", "--output", "out.jsonl", "--overwrite").exit_code == 0
+    assert queries_of("out.jsonl") == ["dog"]
+
+
+def test_the_journal_that_is_held_is_the_one_that_others_find(bulk: Any) -> None:
+    """A new file in its place could be held by one more run."""
+    Path("q.txt").write_text("cat\n")
+    bulk("q.txt", "--output", "out.jsonl")
+    before = Path("out.jsonl.journal").stat().st_ino
+    bulk("q.txt", "--output", "out.jsonl", "--overwrite", "--limit", "2")
+    assert Path("out.jsonl.journal").stat().st_ino == before
+    assert queries_of("out.jsonl") == ["cat"]
+
+
+def test_a_journal_of_another_version_is_begun_anew(bulk: Any) -> None:
+    Path("q.txt").write_text("cat\n")
+    bulk("q.txt", "--output", "out.jsonl")
+    journal = Journal(Path("out.jsonl.journal"))
+    journal.note(version="0")
+    journal.close()
+    assert bulk("q.txt", "--output", "out.jsonl", "--resume").exit_code == 4
+    assert bulk("q.txt", "--output", "out.jsonl", "--overwrite").exit_code == 0
+    assert queries_of("out.jsonl") == ["cat"]
