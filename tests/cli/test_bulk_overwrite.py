@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,7 @@ def test_the_input_is_no_journal(bulk: Any) -> None:
 
 
 def test_redirected_streams_are_files_too(run: Run, evil_url: str, tmp_path: Path) -> None:
-    """The input on stdin; and on stdout, where every result would become one more query."""
+    """The input on stdin; and, appended to, on stdout, where every result would become one more query."""
     queries = tmp_path / "q.jsonl"
     queries.write_text(LINE)
     settings: dict[str, Any] = {"env": {**os.environ, "BING_IMAGES_URL": evil_url}, "cwd": tmp_path}
@@ -113,6 +115,11 @@ def test_redirected_streams_are_files_too(run: Run, evil_url: str, tmp_path: Pat
     with queries.open("rb") as stdin:
         done = run("bulk", "-", "--input-format", "jsonl", "--report", "q.jsonl", stdin=stdin, **settings)
     assert (done.returncode, queries.read_text()) == (2, LINE)
+    command = [sys.executable, "-m", "bing_images_async", "bulk", "q.jsonl", "--budget", "5"]
+    with queries.open("ab") as stdout:
+        ended = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False, **settings)
+    assert (ended.returncode, queries.read_text()) == (2, LINE)
+    assert b"the input and --output are the same file" in ended.stderr
 
 
 def test_a_device_may_be_several_things(bulk: Any) -> None:
