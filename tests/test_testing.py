@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from bing_images_async import ImageSearchSession
-from bing_images_async.errors import ConnectionFailedError, ServerError
+from bing_images_async.errors import ConnectionFailedError, ServerError, ServiceRetiredError
 from bing_images_async.testing import DeadlockError, FakeClock, run, session_for, virtual_time
 from bing_images_async.testing.plugin import bing_images_catalogue, bing_images_session
 
@@ -212,3 +212,18 @@ async def test_session_fixture_finds_pictures(bing_images_session: ImageSearchSe
     answer = await bing_images_session.search("paper boat", count=7)
     assert 1 <= len(answer.value) <= 7
     assert str(answer.value[0].content_url).startswith("http://local.bing-images/")
+
+
+@pytest.mark.anyio
+@pytest.mark.bing_images("retired")
+async def test_session_fixture_takes_a_profile(bing_images_session: ImageSearchSession) -> None:
+    """A fault profile is one line."""
+    with pytest.raises(ServiceRetiredError):
+        await bing_images_session.search("boat")
+
+
+@pytest.mark.anyio
+@pytest.mark.bing_images(profile="default", keep_raw=True)
+async def test_session_fixture_takes_options(bing_images_session: ImageSearchSession) -> None:
+    """Options of the session go the same way."""
+    assert (await bing_images_session.search("boat")).raw is not None
