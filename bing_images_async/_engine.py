@@ -1,4 +1,4 @@
-"""What a session and its siblings share: the client, and every link of the chain that keeps a state.
+"""What a session and its siblings share: the carrier, and every link of the chain that keeps a state.
 
 The chain, outermost first (docs/design.md says why in this order):
 
@@ -13,12 +13,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import anyio
-import httpx
 from attrs import field, frozen
 
 from ._flow.body import BodyLimits
 from ._flow.breaker import Breaker
 from ._flow.budget import Budget, Estimate, Spending
+from ._flow.carrier import Carrier
 from ._flow.chain import Call, Middleware, Send, Wire, compose
 from ._flow.coalesce import Coalesce
 from ._flow.deadline import Deadline
@@ -96,7 +96,7 @@ class Engine:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        carrier: Carrier,
         pool: ConnectionPool | None,
         key: KeySource,
         auth: Auth,
@@ -130,7 +130,7 @@ class Engine:
             self._wire, random=self._draw, hub=hub, on_open=self._turn_back, on_close=self._limiter.restart
         )
         self._latch = Latch(key, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
-        self.terminal = Terminal(client, key, auth, self._wire, BodyLimits())
+        self.terminal = Terminal(carrier, key, auth, self._wire, BodyLimits())
 
     def chain(self, policy: RetryPolicy) -> Send:
         """The whole chain, with `policy` for its retries."""

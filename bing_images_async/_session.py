@@ -19,6 +19,7 @@ from . import _checks as checks
 from ._endpoints import Endpoints
 from ._engine import Engine, SessionStats
 from ._flow.budget import Budget
+from ._flow.carrier import Borrowed, Carrier, Own
 from ._flow.chain import Call, Middleware, OnOutage, Priority
 from ._flow.pool import ConnectionPool
 from ._flow.rate_limit import RateLimit
@@ -165,14 +166,17 @@ class ImageSearchSession(Endpoints):
         checks.callables("observers", observers)
         self._view = View.of(view, self._auth_header)
         checks.integer("max_concurrency", checks.required("max_concurrency", max_concurrency), 1, 100_000)
-        pool = ConnectionPool(max_idle=max_concurrency) if client is None else None
         self._resources = AsyncExitStack()
-        if pool is not None:
-            client = _own_client(pool)
-            self._resources.push_async_callback(client.aclose)
-        assert client is not None
+        pool = None
+        carrier: Carrier
+        if client is None:
+            pool = _own_transport(max_concurrency)
+            self._resources.push_async_callback(pool.aclose)
+            carrier = Own(pool)
+        else:
+            carrier = Borrowed(client)
         self._engine = Engine(
-            client,
+            carrier,
             pool,
             key,
             auth or SubscriptionKey(),
@@ -376,8 +380,8 @@ class ImageSearchSession(Endpoints):
         raise TypeError("A session cannot be pickled: make one in each process.")
 
 
-def _own_client(pool: ConnectionPool) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=pool, cookies=_no_cookies(), trust_env=False, timeout=None)
+def _own_transport(max_idle: int) -> ConnectionPool:
+    return ConnectionPool(max_idle=max_idle)
 
 
 def _no_cookies() -> CookieJar:

@@ -171,13 +171,21 @@ class CommonParams:
 
         Of two parameters that exclude each other, the one given here keeps the other's default out.
         """
-        missing = {name: getattr(defaults, name) for name in _COMMON if getattr(self, name) is UNSET}
+        given = defaults.given
+        if not given:
+            return self
+        missing = {name: value for name, value in given.items() if getattr(self, name) is UNSET}
         for one, other in (("market", "country_code"), ("set_lang", "accept_language")):
             if _given(getattr(self, one)) is not None:
                 missing.pop(other, None)
             if _given(getattr(self, other)) is not None:
                 missing.pop(one, None)
         return evolve(self, **missing) if missing else self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is said of the parameters that all endpoints share: all that is not `UNSET`."""
+        return {name: value for name in _COMMON if (value := getattr(self, name)) is not UNSET}
 
     @classmethod
     def query_names(cls) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import pytest
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ImageSearchSession
+from bing_images_async._flow.pool import ConnectionPool
 from bing_images_async.errors import SessionStateError
 from bing_images_async.testing import virtual_time
 
@@ -146,38 +147,38 @@ def _said_in_child(session: ImageSearchSession) -> str:
 
 
 async def test_closing_is_idempotent() -> None:
-    """Before entry, twice, and after the block; an own client is closed, once."""
+    """Before entry, twice, and after the block; connections are closed, once."""
     closed: list[str] = []
 
-    class Client(httpx.AsyncClient):
+    class Pool(ConnectionPool):
         async def aclose(self) -> None:
-            closed.append("client")
+            closed.append("pool")
             await super().aclose()
 
-    session = _with_own_client(Client(trust_env=False))
+    session = _sending_through(Pool())
     async with session:
         await session.aclose()
         await session.aclose()
     await session.aclose()
-    assert closed == ["client"]
+    assert closed == ["pool"]
     never_entered = ImageSearchSession(KEY)
     await never_entered.aclose()
     with pytest.raises(SessionStateError, match="is closed"):
         await never_entered.__aenter__()
 
 
-def _with_own_client(client: httpx.AsyncClient) -> ImageSearchSession:
-    """A session that believes it made `client` itself."""
+def _sending_through(pool: ConnectionPool) -> ImageSearchSession:
+    """A session that believes it made `pool` itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bing_images_async._session._own_client", lambda *_: client)
+        patch.setattr("bing_images_async._session._own_transport", lambda *_: pool)
         return ImageSearchSession(KEY)
 
 
-class _SlowToClose(httpx.AsyncClient):
-    """A client that needs `seconds` to close, and writes down whether it got them."""
+class _SlowToClose(ConnectionPool):
+    """Connections that need `seconds` to close, and write down whether they got them."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(trust_env=False)
+        super().__init__()
         self.was_closed = False
         self.began = anyio.Event()
         self._seconds = seconds
@@ -190,24 +191,24 @@ class _SlowToClose(httpx.AsyncClient):
 
 
 async def test_closing_is_bounded() -> None:
-    """A client that never closes holds the session for five seconds, not longer."""
-    client = _SlowToClose(3_600)
-    session = _with_own_client(client)
+    """A pool that never closes holds the session for five seconds, not longer."""
+    pool = _SlowToClose(3_600)
+    session = _sending_through(pool)
     async with session:
         before = anyio.current_time()
     assert anyio.current_time() - before == pytest.approx(5.0)
-    await httpx.AsyncClient.aclose(client)
+    await ConnectionPool.aclose(pool)
 
 
 async def test_cancelling_does_not_cut_closing_short() -> None:
-    """Cancellation by scope waits for the client to be closed."""
-    client = _SlowToClose(2)
+    """Cancellation by scope waits for connections to be closed."""
+    pool = _SlowToClose(2)
     with anyio.CancelScope() as scope:
-        async with _with_own_client(client):
+        async with _sending_through(pool):
             scope.cancel()
             await anyio.lowlevel.checkpoint()
     assert scope.cancelled_caught
-    assert client.was_closed
+    assert pool.was_closed
 
 
 async def test_a_client_that_was_closed_by_its_owner() -> None:
@@ -223,13 +224,13 @@ async def test_a_client_that_was_closed_by_its_owner() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_a_native_cancel_does_not_cut_closing_short() -> None:
-    """`Task.cancel()` goes through the shields of anyio; the client is closed before it arrives."""
-    client = _SlowToClose(2)
-    session = _with_own_client(client)
+    """`Task.cancel()` goes through the shields of anyio; the pool is closed before it arrives."""
+    pool = _SlowToClose(2)
+    session = _sending_through(pool)
     await session.__aenter__()
     task = asyncio.create_task(session.aclose())
-    await client.began.wait()
+    await pool.began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert client.was_closed
+    assert pool.was_closed

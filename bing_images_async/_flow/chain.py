@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 import anyio
@@ -100,26 +99,12 @@ class Call:
         if self.scope is not None and not self.clock_stands:
             self.scope.deadline = self.deadline
 
-    @contextmanager
-    def waiting(self, what: str, *, clock_stops: bool = False) -> Generator[None]:
-        """Write down that, and how long, the call waits for `what`.
+    def waiting(self, what: str, *, clock_stops: bool = False) -> _Waiting:
+        """A context in which is written down that, and how long, the call waits for `what`.
 
-        With `clock_stops` the time spent here is not the call's: its deadline moves by as much.
+        With `clock_stops` the time spent there is not the call's: its deadline moves by as much.
         """
-        before, self.waiting_for = self.waiting_for, what
-        began = anyio.current_time()
-        if clock_stops and self.scope is not None:
-            self.clock_stands, self.scope.deadline = True, math.inf
-        try:
-            yield
-        finally:
-            spent = anyio.current_time() - began
-            if self.scope is None or not self.scope.cancel_called:  # else the deadline wants to know
-                self.waiting_for = before
-            self.waited[what] = self.waited.get(what, 0.0) + spent
-            if clock_stops:
-                self.clock_stands = False
-                self.extend(spent)
+        return _Waiting(self, what, clock_stops)
 
     def afford(self, seconds: float, what: str) -> None:
         """Raise `DeadlineExceededError` now if waiting `seconds` for `what` could only end too late."""
@@ -130,6 +115,34 @@ class Call:
                 "Give it a longer timeout, or timeout=None; many queries at once belong in search_all().",
                 waited_for=what,
             )
+
+
+class _Waiting:
+    """What `Call.waiting` gives. A class: every attempt passes it, and a generator would cost three times as much."""
+
+    __slots__ = ("_before", "_began", "_call", "_clock_stops", "_what")
+
+    def __init__(self, call: Call, what: str, clock_stops: bool) -> None:
+        self._call = call
+        self._what = what
+        self._clock_stops = clock_stops
+
+    def __enter__(self) -> None:
+        call = self._call
+        self._before, call.waiting_for = call.waiting_for, self._what
+        self._began = anyio.current_time()
+        if self._clock_stops and call.scope is not None:
+            call.clock_stands, call.scope.deadline = True, math.inf
+
+    def __exit__(self, *_: object) -> None:
+        call, what = self._call, self._what
+        spent = anyio.current_time() - self._began
+        if call.scope is None or not call.scope.cancel_called:  # else the deadline wants to know
+            call.waiting_for = self._before
+        call.waited[what] = call.waited.get(what, 0.0) + spent
+        if self._clock_stops:
+            call.clock_stands = False
+            call.extend(spent)
 
 
 Send = Callable[[Call], Awaitable[Reply]]

@@ -8,18 +8,16 @@ tells it which key that is, so that none is kept and nobody else's records are t
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["discreet", "install"]
+__all__ = ["Discretion", "install"]
 
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
 
 _secret: ContextVar[str | None] = ContextVar("bing_images_async_secret", default=None)
 
 
-class _Discretion(logging.Filter):
+class _Filter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         secret = _secret.get()
         if secret is not None and secret in (message := record.getMessage()):
@@ -27,20 +25,25 @@ class _Discretion(logging.Filter):
         return True
 
 
-_discretion = _Discretion()
+_filter = _Filter()
 
 
 def install() -> None:
     """Make the loggers discreet; to do so again changes nothing."""
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_discretion)
+        logging.getLogger(name).addFilter(_filter)
 
 
-@contextmanager
-def discreet(secret: str | None) -> Generator[None]:
+class Discretion:
     """While this is open, what this task logs through those loggers does not show `secret`."""
-    token = _secret.set(secret)
-    try:
-        yield
-    finally:
-        _secret.reset(token)
+
+    __slots__ = ("_secret", "_token")
+
+    def __init__(self, secret: str | None) -> None:
+        self._secret = secret
+
+    def __enter__(self) -> None:
+        self._token = _secret.set(self._secret)
+
+    def __exit__(self, *_: object) -> None:
+        _secret.reset(self._token)

@@ -23,6 +23,7 @@ import httpx
 from attrs import define
 
 from ..errors import SessionStateError
+from ._network import Network
 from ._streams import Pieces, PooledStream
 
 __all__ = ["ConnectionPool"]
@@ -72,7 +73,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     Args:
         ssl_context: for https; by default one with certifi's certificates, made at the first https
             request, in a worker thread. Under a virtual clock pass one: threads do not run on it.
-        network_backend: what opens sockets; by default httpcore's, through anyio.
+        network_backend: what opens sockets; by default anyio's TCP.
         max_idle: idle connections kept, at most. The oldest go first.
         keepalive_expiry: seconds after which an idle connection is no longer used, by `clock`
             (httpcore is given no expiry of its own).
@@ -89,7 +90,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     ) -> None:
         self._ssl_context = ssl_context
         self._ssl_lock = anyio.Lock()
-        self._backend = network_backend or cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._backend = network_backend or Network()
         self._max_idle = max_idle
         self._keepalive_expiry = keepalive_expiry
         self._clock = clock

@@ -1,4 +1,4 @@
-"""The end of the chain: one request over the `httpx.AsyncClient`, and its reply as plain data.
+"""The end of the chain: one request over the session's carrier, and its reply as plain data.
 
 The only place that sees both the key and the network. The key is attached here, at the last moment,
 and nothing that leaves this module holds it: not a reply (should the service echo it), not an error
@@ -25,12 +25,11 @@ from ..errors import (
     ConnectionFailedError,
     InvalidRequestError,
     MalformedResponseError,
-    SessionStateError,
-    UnexpectedRedirectError,
 )
 from .body import BodyLimits, read_body
+from .carrier import Carrier
 from .chain import Call, Wire
-from .discretion import discreet, install
+from .discretion import Discretion, install
 
 __all__ = ["KeySource", "Terminal"]
 
@@ -40,11 +39,11 @@ _LONG_ENOUGH = 12
 """Keys of fewer characters are not looked for in replies: they could be part of any word."""
 
 
-_TRANSPORT = frozenset({"anyio", "asyncio", "h11", "httpcore", "httpx", "trio"})
+_TRANSPORT = frozenset({"aiohttp", "anyio", "asyncio", "h11", "httpcore", "httpx", "trio", "yarl"})
 """Packages whose stack frames hold requests, and so the key, in their local variables."""
 
-_OWN = frozenset({__name__, read_body.__module__})
-"""Modules of our own of which the same is true, or that hold replies as they came."""
+_OWN = f"{__package__}."
+"""Modules of our own of which the same is true, or that hold replies as they came: whatever lies below this one."""
 
 
 class Terminal:
@@ -57,13 +56,13 @@ class Terminal:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        carrier: Carrier,
         key: KeySource,
         auth: Auth,
         wire: Wire,
         limits: BodyLimits,
     ) -> None:
-        self._client = client
+        self.carrier = carrier
         self._key = key
         self._auth = auth
         self._wire = wire
@@ -82,8 +81,7 @@ class Terminal:
         return await self._send(call, evolve(self._limits, wire=self._limits.decoded), Wire())
 
     async def _send(self, call: Call, limits: BodyLimits, wire: Wire) -> Reply:
-        if self._client.is_closed:
-            raise SessionStateError("The httpx.AsyncClient of this session is closed.")
+        self.carrier.check()
         wire.requests += 1
         call.sent = anyio.current_time()
         try:
@@ -98,7 +96,7 @@ class Terminal:
     async def _outcome(self, call: Call, limits: BodyLimits) -> Reply | BingImagesError:
         time_limit = call.attempt_timeout
         try:
-            with discreet(_secret(call.key)), anyio.move_on_after(time_limit if time_limit < math.inf else None):
+            with Discretion(_secret(call.key)), anyio.move_on_after(time_limit if time_limit < math.inf else None):
                 return await self._exchange(call, limits)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
             return _translated(fault, call.key)
@@ -111,21 +109,12 @@ class Terminal:
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
     async def _exchange(self, call: Call, limits: BodyLimits) -> Reply:
-        key = call.key
-        outgoing = self._build(call.request, key)
+        outgoing = self._build(call.request, call.key)
         if call.on_departure is not None:
             outgoing.extensions = {**outgoing.extensions, "trace": _telling(call.on_departure)}
+        response = await self.carrier.send(outgoing)
         try:
-            response = await self._client.send(outgoing, stream=True, auth=None, follow_redirects=False)
-        except (httpx.InvalidURL, httpx.RemoteProtocolError) as fault:
-            # httpx reads the address of a redirect even if it is not to follow it, and trips over a bad one.
-            if isinstance(fault, httpx.InvalidURL) or "location header" in str(fault):
-                raise UnexpectedRedirectError(
-                    "The service redirected to what is no address. Redirects are not followed; check base_url."
-                ) from None
-            raise
-        try:
-            headers = {name: _without_key(value, key) for name, value in response.headers.items()}
+            headers = _clean_headers(dict(response.headers), _secret(call.key))
             assert isinstance(response.stream, httpx.AsyncByteStream)
             try:
                 body = await read_body(response.stream, headers, limits)
@@ -133,10 +122,9 @@ class Terminal:
                 if response.status_code < 400:
                     raise
                 body = b""  # what cannot be read must not hide the status
-            return Reply(response.status_code, headers, _body_without_key(body, key))
+            return Reply(response.status_code, headers, _clean_body(body, _secret(call.key)))
         finally:
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1.0):
-                await response.aclose()
+            await self.carrier.release(response)
 
     def _build(self, request: Request, key: ApiKey | None) -> httpx.Request:
         headers = list(request.headers)
@@ -164,13 +152,21 @@ def _secret(key: ApiKey | None) -> str | None:
 
 
 def _without_key(text: str, key: ApiKey | None) -> str:
-    """The same, should the service, a gateway or an error have repeated the key in it."""
+    """The same, should the transport have repeated the key in it."""
     secret = _secret(key)
     return text if secret is None else text.replace(secret, "***")
 
 
-def _body_without_key(body: bytes, key: ApiKey | None) -> bytes:
-    secret = _secret(key)
+# Should the service or a gateway have repeated the key in its reply:
+
+
+def _clean_headers(headers: dict[str, str], secret: str | None) -> dict[str, str]:
+    if secret is None or not any(secret in value for value in headers.values()):
+        return headers
+    return {name: value.replace(secret, "***") for name, value in headers.items()}
+
+
+def _clean_body(body: bytes, secret: str | None) -> bytes:
     return body if secret is None else body.replace(secret.encode(), b"***")
 
 
@@ -233,6 +229,6 @@ def _without_transport(trace: TracebackType | None) -> TracebackType | None:
         return None
     rest = _without_transport(trace.tb_next)
     module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    if module in _OWN or module.partition(".")[0] in _TRANSPORT:
+    if module.startswith(_OWN) or module.partition(".")[0] in _TRANSPORT:
         return rest
     return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

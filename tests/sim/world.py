@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
-import httpx
+import pytest
 
 from bing_images_async import ImageSearchSession
 from bing_images_async._flow.pool import ConnectionPool
@@ -54,9 +54,10 @@ class World:
 
     def session(self, pool: ConnectionPool, api_key: str = "sim-key", **options: Any) -> ImageSearchSession:
         """A session that sends through `pool`. Plain HTTP, as no thread may load certificates here."""
-        client = httpx.AsyncClient(transport=pool, trust_env=False, timeout=None)
         options = {"base_url": "http://sim/v7.0", "allow_http": True, **options}
-        return ImageSearchSession(api_key, client=client, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bing_images_async._session._own_transport", lambda *_: pool)
+            return ImageSearchSession(api_key, **options)
 
     def trace_digest(self) -> str:
         return self.trace.digest()
