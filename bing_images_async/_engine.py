@@ -129,7 +129,7 @@ class Engine:
         self._breaker = Breaker(
             self._wire, random=self._draw, hub=hub, on_open=self._turn_back, on_close=self._limiter.restart
         )
-        self._latch = Latch(key, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
+        self._latch = Latch(key.ask, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
         self.terminal = Terminal(carrier, key, auth, self._wire, BodyLimits())
 
     def chain(self, policy: RetryPolicy) -> Send:

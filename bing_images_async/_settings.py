@@ -174,7 +174,7 @@ def key_source(api_key: KeyLike | None) -> KeySource:
     """One way to ask for the key, whatever the user gave: the key, or a function that knows it."""
     try:
         if callable(api_key):
-            return _asking(api_key)
+            return KeySource(_asking(api_key), takes_time=True)
         key = None if api_key is None else _as_key(api_key)
     finally:
         del api_key  # tracebacks can show the variables of this frame
@@ -182,11 +182,11 @@ def key_source(api_key: KeyLike | None) -> KeySource:
     async def known() -> ApiKey | None:
         return key
 
-    return known
+    return KeySource(known, takes_time=False)
 
 
-def _asking(function: Callable[[], str | Awaitable[str]]) -> KeySource:
-    async def asked() -> ApiKey | None:
+def _asking(function: Callable[[], str | Awaitable[str]]) -> Callable[[], Awaitable[ApiKey]]:
+    async def asked() -> ApiKey:
         answer: Any = function()
         try:
             return _as_key(await answer if isawaitable(answer) else answer)

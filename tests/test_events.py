@@ -82,8 +82,8 @@ async def test_the_story_of_a_call() -> None:
     async with session_with(Answers(0, 500, 200), observers=[record], rate_limit=None, retry=RETRY) as session:
         await session.with_options(priority="bulk").search("boat")
     number = record.of(CallStarted)[0].call
-    waited = {"key": 0.0}
-    again = {"back_off": 0.0, "key": 0.0}
+    waited: dict[str, float] = {}
+    again = {"back_off": 0.0}
     assert record.events == [
         CallStarted(at=5.0, call=number, endpoint="search", priority="bulk"),
         AttemptFinished(

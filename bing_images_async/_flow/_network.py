@@ -10,7 +10,8 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NoReturn
 
 import anyio
@@ -52,6 +53,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: ByteStream, raw: socket.socket) -> None:
         self._stream = stream
         self._raw = raw
+        self._poll = _poll(raw)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
@@ -106,7 +108,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return _is_readable(self._raw)
+            return self._raw.fileno() < 0 or bool(self._poll())  # a closed socket is at its end
         if info == "ssl_object":
             return self._stream.extra(TLSAttribute.ssl_object, None)
         if info == "socket":
@@ -122,12 +124,10 @@ def _raise_timeout(error: TimeoutError, kind: _TimedOut) -> NoReturn:
     raise kind(str(error)) from error
 
 
-def _is_readable(raw: socket.socket) -> bool:
-    """Is there something to read, or the end? A closed socket is at its end."""
-    if (descriptor := raw.fileno()) < 0:
-        return True
+def _poll(raw: socket.socket) -> Callable[[], object]:
+    """What tells whether there is something to read, or the end."""
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([descriptor], [], [], 0)[0])
+        return lambda: select.select([raw], [], [], 0)[0]
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(raw, select.POLLIN)
+    return partial(poll.poll, 0)

@@ -49,7 +49,8 @@ class Own:
         return self._transport.handle_async_request(request)
 
     async def release(self, response: httpx.Response) -> None:
-        await response.aclose()
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        await response.stream.aclose()
 
 
 class Borrowed:

@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 import httpx
-from attrs import evolve
+from attrs import evolve, frozen
 
 from .._wire.auth import ApiKey, Auth
 from .._wire.exchange import Reply, Request
@@ -33,7 +33,15 @@ from .discretion import Discretion, install
 
 __all__ = ["KeySource", "Terminal"]
 
-KeySource = Callable[[], Awaitable[ApiKey | None]]
+
+@frozen
+class KeySource:
+    """Where the key comes from."""
+
+    ask: Callable[[], Awaitable[ApiKey | None]]
+    takes_time: bool
+    """A function of the user's is asked; otherwise the key is known."""
+
 
 _LONG_ENOUGH = 12
 """Keys of fewer characters are not looked for in replies: they could be part of any word."""
@@ -71,8 +79,11 @@ class Terminal:
 
     async def __call__(self, call: Call) -> Reply:
         """One attempt."""
-        with call.waiting("key"):
-            call.key = await self._key()
+        if self._key.takes_time:
+            with call.waiting("key"):
+                call.key = await self._key.ask()
+        else:
+            call.key = await self._key.ask()
         return await self._send(call, self._limits, self._wire)
 
     async def fetch(self, call: Call) -> Reply:
@@ -114,7 +125,7 @@ class Terminal:
             outgoing.extensions = {**outgoing.extensions, "trace": _telling(call.on_departure)}
         response = await self.carrier.send(outgoing)
         try:
-            headers = _clean_headers(dict(response.headers), _secret(call.key))
+            headers = _clean_headers(dict(response.headers.items()), _secret(call.key))
             assert isinstance(response.stream, httpx.AsyncByteStream)
             try:
                 body = await read_body(response.stream, headers, limits)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from ..errors import MalformedResponseError, UnexpectedRedirectError
 from ..models import Answer, Attempt, ImageInsights, Problem, ResponseMeta
-from .convert import Flawed, described, structure, wire_names
+from .convert import Flawed, described, straight, structure, wire_names
 from .exchange import Reply
 from .faults import api_error, embedded_error
 from .parse import NotJsonError, parse
@@ -43,6 +43,10 @@ def decipher(
         raise api_error(reply)
     if not 200 <= reply.status < 300:
         raise _malformed(reply, f"HTTP {reply.status} is not a final answer")
+    if not (keep_raw or json_ld):
+        proper = straight(reply.body, kind)
+        if proper is not None and proper.type_ == _TYPES[kind.__name__]:
+            return _complete(proper, meta=meta)
     parsed, note = _parsed(reply)
     if json_ld and parsed.get("_type") != "ErrorResponse":
         return kind(meta=meta, raw=parsed)
