@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Any, Self, TypeVar, Unpack, cast
 
 from attrs import evolve, fields
@@ -294,7 +295,14 @@ def _changed(params: P | None, kind: type[P], options: Mapping[str, Any]) -> P:
 
 
 def _check_names(kind: type[CommonParams], options: Mapping[str, Any]) -> None:
-    unknown = options.keys() - {a.alias for a in fields(kind)}
+    unknown = options.keys() - _names(kind) if options else ()
     if unknown:
         name = min(unknown)
         raise InvalidRequestError(f"{kind.__name__} has no parameter {name!r}.", parameter=name)
+
+
+def _read_names(kind: Any) -> frozenset[str]:
+    return frozenset(a.alias for a in fields(kind))
+
+
+_names: Callable[[Any], frozenset[str]] = cache(_read_names)

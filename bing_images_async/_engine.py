@@ -18,8 +18,8 @@ from attrs import field, frozen
 from ._flow.body import BodyLimits
 from ._flow.breaker import Breaker
 from ._flow.budget import Budget, Estimate, Spending
-from ._flow.carrier import Carrier
-from ._flow.chain import Call, Middleware, Send, Wire, compose
+from ._flow.carrier import Borrowed
+from ._flow.chain import Call, Link, Middleware, Send, Wire, compose
 from ._flow.coalesce import Coalesce
 from ._flow.deadline import Deadline
 from ._flow.latch import Latch
@@ -96,8 +96,7 @@ class Engine:
 
     def __init__(
         self,
-        carrier: Carrier,
-        pool: ConnectionPool | None,
+        carrier: ConnectionPool | Borrowed,
         key: KeySource,
         auth: Auth,
         *,
@@ -115,7 +114,7 @@ class Engine:
         self._rate_limit = rate_limit
         self._budget = budget
         self._spending = None if budget is None else Spending(budget)
-        self._pool = pool
+        self._pool = carrier if isinstance(carrier, ConnectionPool) else None
         self._wire = Wire()
         self._draw = draw.random
         self._retry_budget = RetryBudget()
@@ -136,9 +135,9 @@ class Engine:
         """The whole chain, with `policy` for its retries."""
         retry = Retry(policy, self._retry_budget, random=self._draw, hub=self.hub)
         latch, breaker, spending = self._latch, self._breaker, self._spending
-        first: tuple[Middleware, ...] = () if spending is None else (spending.gate,)
-        last: tuple[Middleware, ...] = () if spending is None else (spending,)
-        links: tuple[Middleware, ...] = (
+        first: tuple[Link, ...] = () if spending is None else (spending.gate,)
+        last: tuple[Link, ...] = () if spending is None else (spending,)
+        links: tuple[Link, ...] = (
             self._deadline,
             self._coalesce,
             retry,

@@ -19,7 +19,7 @@ from . import _checks as checks
 from ._endpoints import Endpoints
 from ._engine import Engine, SessionStats
 from ._flow.budget import Budget
-from ._flow.carrier import Borrowed, Carrier, Own
+from ._flow.carrier import Borrowed
 from ._flow.chain import Call, Middleware, OnOutage, Priority
 from ._flow.pool import ConnectionPool
 from ._flow.rate_limit import RateLimit
@@ -167,17 +167,14 @@ class ImageSearchSession(Endpoints):
         self._view = View.of(view, self._auth_header)
         checks.integer("max_concurrency", checks.required("max_concurrency", max_concurrency), 1, 100_000)
         self._resources = AsyncExitStack()
-        pool = None
-        carrier: Carrier
+        carrier: ConnectionPool | Borrowed
         if client is None:
-            pool = _own_transport(max_concurrency)
-            self._resources.push_async_callback(pool.aclose)
-            carrier = Own(pool)
+            carrier = _own_connections(max_concurrency)
+            self._resources.push_async_callback(carrier.aclose)
         else:
             carrier = Borrowed(client)
         self._engine = Engine(
             carrier,
-            pool,
             key,
             auth or SubscriptionKey(),
             rate_limit=None if rate_limit is None else checks.instance("rate_limit", rate_limit, RateLimit),
@@ -380,7 +377,7 @@ class ImageSearchSession(Endpoints):
         raise TypeError("A session cannot be pickled: make one in each process.")
 
 
-def _own_transport(max_idle: int) -> ConnectionPool:
+def _own_connections(max_idle: int) -> ConnectionPool:
     return ConnectionPool(max_idle=max_idle)
 
 

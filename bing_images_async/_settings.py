@@ -182,7 +182,7 @@ def key_source(api_key: KeyLike | None) -> KeySource:
     async def known() -> ApiKey | None:
         return key
 
-    return KeySource(known, takes_time=False)
+    return KeySource(known, takes_time=False, known=key)
 
 
 def _asking(function: Callable[[], str | Awaitable[str]]) -> Callable[[], Awaitable[ApiKey]]:

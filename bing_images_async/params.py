@@ -171,10 +171,7 @@ class CommonParams:
 
         Of two parameters that exclude each other, the one given here keeps the other's default out.
         """
-        given = defaults.given
-        if not given:
-            return self
-        missing = {name: value for name, value in given.items() if getattr(self, name) is UNSET}
+        missing = {name: value for name, value in defaults.given.items() if getattr(self, name) is UNSET}
         for one, other in (("market", "country_code"), ("set_lang", "accept_language")):
             if _given(getattr(self, one)) is not None:
                 missing.pop(other, None)
@@ -207,8 +204,6 @@ class CommonParams:
 
 
 _COMMON = tuple(a.name for a in attrs.fields(CommonParams))
-
-
 _EDGES = ("cal", "cat", "car", "cab")
 
 

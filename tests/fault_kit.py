@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 import attrs
-import httpx
 import leaks
 import pytest
 from raw_server import Play, RawConnection, RawServer, answer
@@ -113,12 +112,12 @@ async def stage(
 ) -> AsyncGenerator[Stage]:
     """A session with the library's own connections; `base_url` may name the port of the server as `{port}`."""
     options = {"retry": RetryPolicy(attempts=ATTEMPTS, base=0.0), "rate_limit": None, **options}
-    async with (
-        RawServer(play, server_tls) as server,
-        ConnectionPool(ssl_context=client_tls) as pool,
-        httpx.AsyncClient(transport=pool, trust_env=False, timeout=None) as client,
-        ImageSearchSession(
-            KEY, base_url=(base_url or server.url).format(port=server.port), client=client, allow_http=True, **options
-        ) as session,
-    ):
-        yield Stage(server, play, session, pool)
+    async with RawServer(play, server_tls) as server:
+        pool = ConnectionPool(ssl_context=client_tls)
+        with pytest.MonkeyPatch.context() as patch:  # for the certificates of tests
+            patch.setattr("bing_images_async._session._own_connections", lambda *_: pool)
+            session = ImageSearchSession(
+                KEY, base_url=(base_url or server.url).format(port=server.port), allow_http=True, **options
+            )
+        async with session:
+            yield Stage(server, play, session, pool)

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 import attrs
@@ -20,6 +20,7 @@ import pytest
 from sim import Link, Server, World, fixed_schedule
 
 from bing_images_async import ImageSearchSession
+from bing_images_async._flow.carrier import Incoming, Outgoing
 from bing_images_async._flow.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError
 from bing_images_async.testing import Backend, run
@@ -71,17 +72,31 @@ class Outcome:
 
 
 @attrs.define(eq=False)
-class Departures(httpx.AsyncBaseTransport):
+class Departures(ConnectionPool):
     """The session's connections, and when a request was given to them, by its query."""
 
     pool: ConnectionPool
     times: list[float] = attrs.field(factory=list, init=False)
     queries: list[str] = attrs.field(factory=list, init=False)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, outgoing: Outgoing) -> Incoming:
         self.times.append(anyio.current_time())
-        self.queries.append(request.url.params.get("q", ""))
-        return await self.pool.handle_async_request(request)
+        self.queries.append(httpx.URL(outgoing.url).params.get("q", ""))
+        return await self.pool.send(outgoing)
+
+    def check(self) -> None:
+        self.pool.check()
+
+    async def aclose(self) -> None:
+        await self.pool.aclose()
+
+    @property
+    def idle_connections(self) -> int:
+        return self.pool.idle_connections
+
+    @property
+    def open_connections(self) -> int:
+        return self.pool.open_connections
 
 
 @attrs.define(eq=False)
@@ -163,7 +178,7 @@ async def scene(
         if tls is not None:
             session_options["base_url"] = "https://sim/v7.0"
         departures = Departures(pool)
-        async with made.session(cast("Any", departures), **session_options) as session:
+        async with made.session(departures, **session_options) as session:
             stage = Scene(made, pool, session, departures)
             yield stage
             stage.assert_at_rest()

@@ -41,10 +41,27 @@ FLOORS: tuple[frozenset[str], ...] = (
 
 LINKS = frozenset({"breaker", "budget", "coalesce", "deadline", "latch", "permits", "rate_limit", "retry", "terminal"})
 """The links of the chain: no link knows another."""
-HELPERS = frozenset({"_network", "_streams", "body", "carrier", "chain", "departures", "discretion", "gate", "line", "pool", "verdict"})
+HELPERS = frozenset(
+    {
+        "_address",
+        "_connection",
+        "_mocker",
+        "_network",
+        "_tls",
+        "body",
+        "carrier",
+        "chain",
+        "departures",
+        "discretion",
+        "gate",
+        "line",
+        "pool",
+        "verdict",
+    }
+)
 """What the links share, or was split off one of them."""
 
-HTTPX = frozenset({"_flow.carrier", "_flow.terminal", "_flow.pool", "_session"})
+HTTPX = frozenset({"_flow._address", "_flow._tls", "_flow.carrier", "_flow.pool", "_flow.terminal", "_session"})
 """All of the client that may import httpx; the packages of the top floor may as well."""
 TOP = frozenset({"testing", "cli", "emulator"})
 
@@ -182,7 +199,9 @@ def test_httpx_stays_where_the_wire_is() -> None:
 
 def test_httpcore_stays_in_the_pool() -> None:
     """The pool and what it was split into."""
-    assert {module for module in MODULES if imports_any(module, "httpcore")} <= {"_flow.pool", "_flow._streams", "_flow._network"}
+    pool = {f"_flow.{name}" for name in ("pool", "_connection", "_mocker", "_network")}
+    using = {module for module in MODULES if imports_any(module, "httpcore", "h11")}
+    assert {module for module in using if not module.startswith("emulator.")} <= pool
 
 
 def test_no_backend_is_named_outside_testing() -> None:

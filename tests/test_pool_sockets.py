@@ -14,14 +14,13 @@ import httpx
 import pytest
 import trustme
 from anyio.streams.tls import TLSStream
+from pooled import PooledTransport, ask
 from raw_server import OK, Play, RawConnection, RawServer, answering, serving
 
 from bing_images_async._flow.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError, ResponseTooLargeError
 
 pytestmark = pytest.mark.anyio
-
-TIMEOUTS = {"connect": 5.0, "read": 5.0, "write": 5.0}
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +42,14 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def fetch(pool: ConnectionPool, url: str, **options: Any) -> bytes:
-    """One whole request, as the session sends it: read to the end, closed whatever happens."""
-    options.setdefault("extensions", {"timeout": TIMEOUTS})
-    response = await pool.handle_async_request(httpx.Request(options.pop("method", "GET"), url, **options))
-    try:
-        return await response.aread()
-    finally:
-        await response.aclose()
+async def fetch(pool: ConnectionPool, url: str, *, within: float = 10.0, **options: Any) -> bytes:
+    """One whole request, as the session sends it: read to the end, closed whatever happens, `within` seconds."""
+    with anyio.fail_after(within):
+        response = await ask(pool, httpx.Request(options.pop("method", "GET"), url, **options))
+        try:
+            return await response.aread()
+        finally:
+            await response.aclose()
 
 
 def failing_once(fault: Play) -> Play:
@@ -157,32 +156,26 @@ async def test_a_refused_connection_is_a_connect_error() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", OK[:20], OK[:-2]], ids=["nothing", "half a head", "half a body"])
-async def test_silence_is_a_read_timeout(sent: bytes) -> None:
+async def test_silence_ends_with_the_scope_around_it(sent: bytes) -> None:
     async def fall_silent(connection: RawConnection) -> None:
         await connection.request()
         await connection.send(sent)
         await connection.until_closed()
 
     async with RawServer(failing_once(fall_silent)) as server, ConnectionPool() as pool:
-        with pytest.raises(httpx.ReadTimeout):
-            await fetch(pool, server.url, extensions={"timeout": {"read": 0.05}})
+        with pytest.raises(TimeoutError):
+            await fetch(pool, server.url, within=0.05)
         assert pool.open_connections == 0
         await settle(pool, server)
 
 
-async def test_a_server_that_reads_nothing_is_a_write_timeout() -> None:
+async def test_a_server_that_reads_nothing_holds_nobody() -> None:
     async def ignore(connection: RawConnection) -> None:
         await connection.cut_off.wait()
 
     async with RawServer(failing_once(ignore)) as server, ConnectionPool() as pool:
-        with pytest.raises(httpx.WriteTimeout):
-            await fetch(
-                pool,
-                server.url,
-                method="POST",
-                content=bytes(30_000_000),
-                extensions={"timeout": {"write": 0.05}},
-            )
+        with pytest.raises(TimeoutError):
+            await fetch(pool, server.url, method="POST", content=bytes(30_000_000), within=0.05)
         server.accepted[0].cut_off.set()
         await settle(pool, server)
 
@@ -234,13 +227,13 @@ async def test_a_server_without_tls_is_a_connect_error(reply: bytes, client_tls:
         await server.until_open(0)
 
 
-async def test_a_handshake_that_never_ends_is_a_connect_timeout(client_tls: ssl.SSLContext) -> None:
+async def test_a_handshake_that_never_ends_holds_nobody(client_tls: ssl.SSLContext) -> None:
     async def play(connection: RawConnection) -> None:
         await connection.until_closed()
 
     async with RawServer(play) as server, ConnectionPool(ssl_context=client_tls) as pool:
-        with pytest.raises(httpx.ConnectTimeout):
-            await fetch(pool, server.url.replace("http", "https"), extensions={"timeout": {"connect": 0.05}})
+        with pytest.raises(TimeoutError):
+            await fetch(pool, server.url.replace("http", "https"), within=0.05)
         assert pool.open_connections == 0
         await server.until_open(0)
 
@@ -457,7 +450,7 @@ async def test_cancelling_the_task_at_any_step_leaves_no_socket(
 async def test_errors_of_ours_pass_through_httpx_unchanged() -> None:
     async with (
         RawServer(serving(OK.replace(b"OK\r\n", b"OK\r\nX: " + b"y" * 70_000 + b"\r\n"))) as server,
-        httpx.AsyncClient(transport=ConnectionPool()) as client,
+        httpx.AsyncClient(transport=PooledTransport(ConnectionPool())) as client,
     ):
         with pytest.raises(BingImagesError) as caught:
             await client.get(server.url)

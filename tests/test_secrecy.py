@@ -104,7 +104,7 @@ async def _session(evidence: Evidence, handler: Any = None, **options: Any) -> A
 
     options = {"middleware": [look], "observers": [evidence.values.append, events.LoggingObserver()], **options}
     client = None if handler is None else httpx.AsyncClient(transport=httpx.MockTransport(watched))
-    session = ImageSearchSession(CANARY, client=client, **options)
+    session = ImageSearchSession(CANARY, **{"client": client, **options})
     evidence.values += [session, session.with_options(market="en-US")]
     try:
         async with session:
@@ -408,19 +408,19 @@ def test_the_key_itself(evidence: Evidence) -> None:
     evidence.errors.append(caught.value)
 
 
-# --- over real sockets, with httpcore's own log
+# --- over real sockets, and with httpcore's own log
 
 
 class TestSockets:
-    """What httpcore and its log see."""
+    """What peers, httpcore and its log see."""
 
     @pytest.fixture(params=["asyncio", "trio"])
     def anyio_backend(self, request: pytest.FixtureRequest) -> Any:
         return request.param
 
-    async def _ask(self, evidence: Evidence, base_url: str) -> BaseException | None:
+    async def _ask(self, evidence: Evidence, base_url: str, **options: Any) -> BaseException | None:
         once = RetryPolicy(attempts=1, attempt_timeout=2)
-        async with _session(evidence, base_url=base_url, retry=once) as session:
+        async with _session(evidence, base_url=base_url, retry=once, **options) as session:
             return await _search(evidence, session)
 
     @pytest.mark.parametrize(
@@ -437,12 +437,13 @@ class TestSockets:
         ],
         ids=["good", "echo", "cut off", "half a head", "echo in the head", "no HTTP", "redirect", "closed"],
     )
-    async def test_peers_of_every_kind(self, response: bytes, evidence: Evidence) -> None:
+    @pytest.mark.parametrize("borrowed", [False, True], ids=["own", "borrowed"])
+    async def test_peers_of_every_kind(self, response: bytes, borrowed: bool, evidence: Evidence) -> None:
         """They are sent the key once, and show it to nobody."""
-        async with RawServer(answering(response)) as server:
-            await self._ask(evidence, server.url)
+        async with RawServer(answering(response)) as server, httpx.AsyncClient(trust_env=False) as client:
+            await self._ask(evidence, server.url, client=client if borrowed else None)
             assert [CANARY.encode() in request for request in server.requests] == [True]
-        assert "httpcore.http11" in {record.name for record in evidence.records}
+        assert ("httpcore.http11" in {record.name for record in evidence.records}) is borrowed
 
     async def test_tls_that_fails(self, evidence: Evidence) -> None:
         """The key is not sent before the peer has shown who it is."""

@@ -9,10 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ApiKey, Bearer, HeaderKey, ImageSearchSession, SubscriptionKey
+from bing_images_async._flow.carrier import Borrowed
+from bing_images_async._flow.pool import ConnectionPool
 from bing_images_async.errors import InvalidRequestError
 from bing_images_async.testing import virtual_time
 
@@ -223,11 +226,8 @@ def _set(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 async def _sent(session: ImageSearchSession, service: Service, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
     """Host and key of a request that `session` sends."""
 
-    async def handle(_: object, request: Any) -> Any:
-        return await service(request)
-
-    monkeypatch.setattr("httpx.AsyncHTTPTransport.handle_async_request", handle)
-    monkeypatch.setattr("bing_images_async._flow.pool.ConnectionPool.handle_async_request", handle)
+    instead = Borrowed(httpx.AsyncClient(transport=httpx.MockTransport(service)))
+    monkeypatch.setattr(ConnectionPool, "send", lambda _, outgoing: instead.send(outgoing))
     async with session:
         await session.search("boat")
     return service.last.url.host, service.last.headers.get("ocp-apim-subscription-key")

@@ -33,7 +33,7 @@ class BodyLimits:
     """After gunzip."""
 
 
-async def read_body(stream: AsyncIterable[bytes], headers: Mapping[str, str], limits: BodyLimits) -> bytes:
+async def read_body(stream: AsyncIterable[bytes | bytearray], headers: Mapping[str, str], limits: BodyLimits) -> bytes:
     """The decoded body.
 
     Raises `ResponseTooLargeError` beyond the limits, `ConnectionFailedError` for a gzip stream that
@@ -75,7 +75,7 @@ class _Plain:
     def __init__(self) -> None:
         self._buffer = BytesIO()
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | bytearray) -> None:
         self._buffer.write(chunk)
 
     def whole(self) -> bytes:
@@ -93,11 +93,11 @@ class _Gunzip:
         self._members = 1
         self._is_empty = True
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | bytearray) -> None:
         self._is_empty = self._is_empty and not chunk
         # In slices, because what a member leaves over is copied each time.
         for start in range(0, len(chunk), _STEP):
-            rest = chunk[start : start + _STEP]
+            rest = bytes(chunk[start : start + _STEP])
             while rest:
                 if self._member.eof:
                     self._next_member()

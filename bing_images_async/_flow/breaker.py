@@ -15,7 +15,7 @@ says which it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -92,7 +92,7 @@ class Breaker:
         self._learn(call, failed=failure is not None and is_transient(failure, call.endpoint))
         return reply
 
-    async def guard(self, call: Call, send: Send, /) -> Reply:
+    def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
         """The last look before the wire."""
         self._gate.turn_back(call)
         if self._gate.is_probed_by(call):
@@ -102,7 +102,7 @@ class Breaker:
         elif self._stall.is_on():
             raise TurnedBackError
         self._stall.sending()
-        return await send(call)
+        return send(call)
 
     async def _enter(self, call: Call) -> None:
         while True:

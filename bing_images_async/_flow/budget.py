@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from attrs import field, frozen
@@ -97,10 +98,10 @@ class Spending:
             if call.sent is None:
                 self._reserved -= 1
 
-    async def gate(self, call: Call, send: Send, /) -> Reply:
+    def gate(self, call: Call, send: Send, /) -> Awaitable[Reply]:
         """The first look, so that nobody waits for a slot that would be of no use."""
         self._check()
-        return await send(call)
+        return send(call)
 
     def _check(self) -> None:
         if self.left > 0:

@@ -21,7 +21,7 @@ from .._wire.exchange import Reply, Request
 from ..errors import ApiError, DeadlineExceededError
 from ..models import Attempt
 
-__all__ = ["Call", "Clock", "Middleware", "OnOutage", "Priority", "Send", "TurnedBackError", "Wire", "compose"]
+__all__ = ["Call", "Clock", "Link", "Middleware", "OnOutage", "Priority", "Send", "TurnedBackError", "Wire", "compose"]
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
@@ -157,7 +157,11 @@ class Middleware(Protocol):
         ...
 
 
-def compose(links: Sequence[Middleware], terminal: Send) -> Send:
+Link = Callable[[Call, Send], Awaitable[Reply]]
+"""What a chain is made of: middleware, and links that need no frame of their own while what they sent is under way."""
+
+
+def compose(links: Sequence[Link], terminal: Send) -> Send:
     """One `Send` out of `links`, outermost first, and the `terminal` that ends the chain."""
     send = terminal
     for link in reversed(links):
@@ -165,7 +169,7 @@ def compose(links: Sequence[Middleware], terminal: Send) -> Send:
     return send
 
 
-def _joined(link: Middleware, send: Send) -> Send:
+def _joined(link: Link, send: Send) -> Send:
     def joined(call: Call) -> Awaitable[Reply]:
         return link(call, send)
 

@@ -8,6 +8,7 @@ time is up, one of the followers sends in its place.
 from __future__ import annotations
 
 import copy
+from collections.abc import Awaitable
 
 import anyio
 from attrs import define, field
@@ -36,10 +37,11 @@ class Coalesce:
     def __init__(self) -> None:
         self._flights: dict[_Key, _Flight] = {}
 
-    async def __call__(self, call: Call, send: Send, /) -> Reply:
+    def __call__(self, call: Call, send: Send, /) -> Awaitable[Reply]:
         """Join the flight of an equal request, or start one."""
-        if not call.coalesce or call.request.upload is not None:
-            return await send(call)
+        return self._share(call, send) if call.coalesce and call.request.upload is None else send(call)
+
+    async def _share(self, call: Call, send: Send) -> Reply:
         key = (call.request, call.on_outage, call.priority)
         while (flight := self._flights.get(key)) is not None:
             with call.waiting("another call's answer", clock_stops=call.on_outage == "wait"):

@@ -73,10 +73,10 @@ class Latch:
             self._learn(call, reply)
             return reply
 
-    async def guard(self, call: Call, send: Send, /) -> Reply:
+    def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
         """The last look before the wire."""
         self._gate.turn_back(call)
-        return await send(call)
+        return send(call)
 
     async def _enter(self, call: Call) -> Reply | None:
         """Wait, or take the remembered answer, or go on (`None`)."""

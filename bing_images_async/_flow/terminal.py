@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any
 
 import anyio
 import httpx
 from attrs import evolve, frozen
 
 from .._wire.auth import ApiKey, Auth
-from .._wire.exchange import Reply, Request
+from .._wire.exchange import Reply
 from ..errors import (
     AttemptTimeoutError,
     BingImagesError,
@@ -27,7 +26,7 @@ from ..errors import (
     MalformedResponseError,
 )
 from .body import BodyLimits, read_body
-from .carrier import Carrier
+from .carrier import Carrier, Outgoing
 from .chain import Call, Wire
 from .discretion import Discretion, install
 
@@ -40,7 +39,8 @@ class KeySource:
 
     ask: Callable[[], Awaitable[ApiKey | None]]
     takes_time: bool
-    """A function of the user's is asked; otherwise the key is known."""
+    """A function of the user's is asked, before each attempt; otherwise the key is `known`."""
+    known: ApiKey | None = None
 
 
 _LONG_ENOUGH = 12
@@ -70,19 +70,22 @@ class Terminal:
         wire: Wire,
         limits: BodyLimits,
     ) -> None:
-        self.carrier = carrier
+        self._carrier = carrier
         self._key = key
         self._auth = auth
         self._wire = wire
         self._limits = limits
         install()
 
-    async def __call__(self, call: Call) -> Reply:
+    def __call__(self, call: Call) -> Awaitable[Reply]:
         """One attempt."""
         if self._key.takes_time:
-            with call.waiting("key"):
-                call.key = await self._key.ask()
-        else:
+            return self._ask_and_send(call)
+        call.key = self._key.known
+        return self._send(call, self._limits, self._wire)
+
+    async def _ask_and_send(self, call: Call) -> Reply:
+        with call.waiting("key"):
             call.key = await self._key.ask()
         return await self._send(call, self._limits, self._wire)
 
@@ -92,7 +95,7 @@ class Terminal:
         return await self._send(call, evolve(self._limits, wire=self._limits.decoded), Wire())
 
     async def _send(self, call: Call, limits: BodyLimits, wire: Wire) -> Reply:
-        self.carrier.check()
+        self._carrier.check()
         wire.requests += 1
         call.sent = anyio.current_time()
         try:
@@ -120,41 +123,32 @@ class Terminal:
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
     async def _exchange(self, call: Call, limits: BodyLimits) -> Reply:
-        outgoing = self._build(call.request, call.key)
-        if call.on_departure is not None:
-            outgoing.extensions = {**outgoing.extensions, "trace": _telling(call.on_departure)}
-        response = await self.carrier.send(outgoing)
+        secret = _secret(call.key)
+        incoming = await self._carrier.send(self._pack(call))
         try:
-            headers = _clean_headers(dict(response.headers.items()), _secret(call.key))
-            assert isinstance(response.stream, httpx.AsyncByteStream)
+            headers = _clean_headers(incoming.headers, secret)
             try:
-                body = await read_body(response.stream, headers, limits)
+                body = await read_body(incoming, headers, limits)
             except MalformedResponseError:
-                if response.status_code < 400:
+                if incoming.status < 400:
                     raise
                 body = b""  # what cannot be read must not hide the status
-            return Reply(response.status_code, headers, _clean_body(body, _secret(call.key)))
+            return Reply(incoming.status, headers, _clean_body(body, secret))
         finally:
-            await self.carrier.release(response)
+            await incoming.aclose()
 
-    def _build(self, request: Request, key: ApiKey | None) -> httpx.Request:
+    def _pack(self, call: Call) -> Outgoing:
+        request = call.request
         headers = list(request.headers)
-        if key is not None:
-            headers.append(self._auth.header(key.reveal()))
-        if request.upload is None:
-            return httpx.Request(request.method, request.url, headers=headers)
-        part = (request.upload.filename, request.upload.content, request.upload.content_type)
-        return httpx.Request(request.method, request.url, headers=headers, files={"image": part})
-
-
-def _telling(on_departure: Callable[[], None]) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-    """A trace (httpcore's request extension) that has an ear for one event: the head is about to be written."""
-
-    async def trace(event: str, _: Mapping[str, Any]) -> None:
-        if event.endswith(".send_request_headers.started"):
-            on_departure()
-
-    return trace
+        if call.key is not None:
+            headers.append(self._auth.header(call.key.reveal()))
+        outgoing = Outgoing(request.method, request.url, headers, on_departure=call.on_departure)
+        if request.upload is not None:
+            part = (request.upload.filename, request.upload.content, request.upload.content_type)
+            form = httpx.Request(request.method, request.url, files={"image": part})
+            headers.append(("Content-Type", form.headers["content-type"]))
+            outgoing.body = form.read()
+        return outgoing
 
 
 def _secret(key: ApiKey | None) -> str | None:

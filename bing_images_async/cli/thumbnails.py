@@ -10,6 +10,7 @@ import httpx
 from attrs import define, field
 
 from .._flow.body import BodyLimits, read_body
+from .._flow.carrier import Outgoing
 from .._flow.pool import ConnectionPool
 from .._session import ImageSearchSession
 from .._version import __version__
@@ -24,6 +25,8 @@ _ALL_TOGETHER = 64 * 2**20  # bytes
 _AT_ONCE = 8
 _PATIENCE = 15.0  # seconds for one
 _WHOLE_PATIENCE = 120.0  # seconds for all
+
+_HEADERS = (("User-Agent", f"bing-images-async/{__version__}"), ("Accept-Encoding", "identity"))
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -43,9 +46,8 @@ async def fetch_thumbnails(
     proxy settings or redirects. Size, time and number are bounded.
     """
     wanted = list(dict.fromkeys(url for url in urls if url))[:_MOST]
-    headers = {"User-Agent": f"bing-images-async/{__version__}", "Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(transport=ConnectionPool(), headers=headers, trust_env=False) as client:
-        basket = _Basket(session, client, report, len(wanted))
+    async with ConnectionPool() as pool:
+        basket = _Basket(session, pool, report, len(wanted))
         with anyio.move_on_after(_WHOLE_PATIENCE):
             async with anyio.create_task_group() as tasks:
                 for url in wanted:
@@ -58,7 +60,7 @@ class _Basket:
     """The pictures so far."""
 
     session: ImageSearchSession
-    client: httpx.AsyncClient
+    pool: ConnectionPool
     report: Callable[[int, int], None]
     total: int
     pictures: dict[str, str] = field(factory=dict[str, str])
@@ -90,10 +92,10 @@ class _Basket:
 
     async def _plain(self, url: str) -> bytes:
         try:
-            async with self.client.stream("GET", url) as response:
-                if response.status_code != 200:
-                    return b""
-                assert isinstance(response.stream, httpx.AsyncByteStream)
-                return await read_body(response.stream, response.headers, _LIMITS)
+            incoming = await self.pool.send(Outgoing("GET", url, list(_HEADERS)))
+            try:
+                return await read_body(incoming, incoming.headers, _LIMITS) if incoming.status == 200 else b""
+            finally:
+                await incoming.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, BingImagesError, OSError, ValueError):
             return b""

@@ -111,7 +111,7 @@ FAULTS = {
     "5 MiB": Fault("ResponseTooLargeError", 1, Reply(body=b" " * (5 * 2**20))),
     "5 MiB in chunks": Fault("ResponseTooLargeError", 1, Reply(body=b" " * (5 * 2**20), chunked=True)),
     "10 GB, it says": Fault("ResponseTooLargeError", 1, _raw(_head(b"Content-Length: 10000000000"), PAGE)),
-    "more than it says": Fault("MalformedResponseError", 1, _raw(_head(b"Content-Length: 9"), PAGE), kept=True),
+    "more than it says": Fault("MalformedResponseError", 1, _raw(_head(b"Content-Length: 9"), PAGE), kept=False),
     "truncated gzip": Fault(
         "ConnectionFailedError", ATTEMPTS, Reply(body=gzip.compress(PAGE)[:-9], headers=(GZIP,)), kept=True
     ),

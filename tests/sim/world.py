@@ -56,7 +56,7 @@ class World:
         """A session that sends through `pool`. Plain HTTP, as no thread may load certificates here."""
         options = {"base_url": "http://sim/v7.0", "allow_http": True, **options}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bing_images_async._session._own_transport", lambda *_: pool)
+            patch.setattr("bing_images_async._session._own_connections", lambda *_: pool)
             return ImageSearchSession(api_key, **options)
 
     def trace_digest(self) -> str:
