@@ -4,7 +4,7 @@
 
 A server in a process of its own answers every request on loopback with a page of 55 KB. Each figure is
 the median of alternating rounds. "Bare" is httpcore's connection without any pool, one for each worker: the floor
-under every transport made of it. The whole run takes half a minute.
+under every transport made of it, such as httpx's. The whole run takes half a minute.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import anyio
 import httpcore
 import httpx
 
+from bing_images_async._flow.carrier import Outgoing
 from bing_images_async._flow.pool import ConnectionPool
 
 IN_FLIGHT = (1, 16, 64, 256)
@@ -60,18 +61,28 @@ def _server() -> Iterator[str]:
             process.terminate()
 
 
-def _through(transport: httpx.AsyncBaseTransport, url: str) -> Send:
-    async def send() -> None:
-        response = await transport.handle_async_request(httpx.Request("GET", url))
-        assert len(await response.aread()) == len(BODY)
+@asynccontextmanager
+async def _ours(url: str, in_flight: int) -> AsyncIterator[list[Send]]:
+    async with ConnectionPool(max_idle=in_flight) as pool:
 
-    return send
+        async def send() -> None:
+            incoming = await pool.send(Outgoing("GET", url, []))
+            assert sum([len(piece) async for piece in incoming]) == len(BODY)
+            await incoming.aclose()
+
+        yield [send] * in_flight
 
 
 @asynccontextmanager
-async def _pooled(transport: httpx.AsyncBaseTransport, url: str, in_flight: int) -> AsyncIterator[list[Send]]:
-    async with transport:
-        yield [_through(transport, url)] * in_flight
+async def _httpx(url: str, in_flight: int) -> AsyncIterator[list[Send]]:
+    limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
+    async with httpx.AsyncHTTPTransport(limits=limits) as transport:
+
+        async def send() -> None:
+            response = await transport.handle_async_request(httpx.Request("GET", url))
+            assert len(await response.aread()) == len(BODY)
+
+        yield [send] * in_flight
 
 
 @asynccontextmanager
@@ -117,16 +128,15 @@ async def _round(senders: list[Send]) -> float:
 async def _measure(url: str) -> None:
     print(f"{'in flight':>9} {'bare':>8} {'pool':>8} {'httpx':>8}   CPU µs per request (pool/bare, httpx/pool)")
     for in_flight in IN_FLIGHT:
-        limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
         figures: dict[str, list[float]] = {"bare": [], "pool": [], "httpx": []}
         for number in range(ROUNDS):
             async with _bare(url, in_flight) as senders:
                 figures["bare"].append(await _round(senders))
-            async with _pooled(ConnectionPool(max_idle=in_flight), url, in_flight) as senders:
+            async with _ours(url, in_flight) as senders:
                 figures["pool"].append(await _round(senders))
             if number and in_flight > 64:
                 continue  # one round takes seconds, since each request scans all connections
-            async with _pooled(httpx.AsyncHTTPTransport(limits=limits), url, in_flight) as senders:
+            async with _httpx(url, in_flight) as senders:
                 figures["httpx"].append(await _round(senders))
         bare, pool, theirs = (statistics.median(values) for values in figures.values())
         print(f"{in_flight:>9} {bare:>8.0f} {pool:>8.0f} {theirs:>8.0f}   {pool / bare:.2f}, {theirs / pool:.2f}")

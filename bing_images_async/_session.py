@@ -1,4 +1,4 @@
-"""The session: one `httpx.AsyncClient`, the chain around it, and the three endpoints."""
+"""The session: its connections or the client it was lent, the chain around them, and the three endpoints."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ImageSearchSession(Endpoints):
     client: an `httpx.AsyncClient` of yours. It is used as it is, never closed and never configured; its cookies,
         headers and redirect settings play no part.
     headers, params: sent with every call, as a gateway's second header, or Custom Search's `customConfig`.
-    transport: `"default"`, connections of the library's own; there is no `"aiohttp"` in this version yet.
+    transport: `"default"`, connections of the library's own. `"aiohttp"` was tried, saved too little, and is refused.
     budget: the most requests to be sent, retries and pages included.
     keep_raw: keep the parsed JSON on `answer.raw`.
     allow_http: let the key travel over plain HTTP to a host that is not this machine.
@@ -139,7 +139,7 @@ class ImageSearchSession(Endpoints):
         self._service = Service.at(base_url)
         self._service.check_key(has_key, allow_http=checks.flag("allow_http", allow_http))
         if transport != "default":
-            raise checks.refuse("transport", transport, 'this version has "default" alone')
+            raise checks.refuse("transport", transport, 'there is "default" alone (docs/design.md says why)')
         self._auth_header = auth_header(auth)
         view = {
             "market": market,

@@ -185,8 +185,8 @@ def test_verdicts() -> None:
 
 def test_what_only_one_of_them_can_do_is_no_verdict() -> None:
     """A new candidate, or one the older library lacks, is shown with its note."""
-    there = Table("pages", "", "", [ROWS[0], Row("ours, aiohttp", {"images": 35}, {}, note="left out: no such")])
-    here = Table("pages", "", "", [ROWS[0], Row("ours, aiohttp", {"images": 35}, ROWS[0].figures)])
+    there = Table("pages", "", "", [ROWS[0], Row("ours, paced", {"images": 35}, {}, note="left out: no such")])
+    here = Table("pages", "", "", [ROWS[0], Row("ours, paced", {"images": 35}, ROWS[0].figures)])
     same, new = compare.comparisons("pages", [there, there], [here, here])
     assert (same.case, same.figure, same.verdict, same.ratio) == ("ours, images 35", "CPU per page", "same", 1.0)
     assert (new.there, new.ratio, new.verdict) == (None, None, "not in both")

@@ -80,10 +80,12 @@ _decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(_make_decoder)
 def straight(body: bytes, cls: type[T]) -> T | None:
     """The model `cls` straight from the bytes; `None` if they are not JSON, or anything is not as documented.
 
-    What no model has a field for is skipped, and has to be JSON in form only: a text in it that is not UTF-8, or a
-    number too large for a float, goes unnoticed here, whereas `parse` mends the one and refuses the other.
+    What no model has a field for is skipped: it has to be JSON in UTF-8, but a number in it that is too
+    large for a float goes unnoticed, whereas `parse` refuses it.
     """
     try:
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look into texts that it skips
         return converter.structure(_decoder(cls).decode(body), cls)
     except SURPRISES:
         return None
