@@ -145,7 +145,7 @@ def test_a_broken_promise_is_the_exit_status(
 ) -> None:
     """One that was not measured is not broken."""
     monkeypatch.setattr(command, "promises", lambda tables: [Promise(", ".join(tables), "≤ 1", None, holds)])
-    assert command.main(["--only", "decode", "pages", "--rounds", "7"]) == status
+    assert command.main(["--only", "decode", "pages", "--rounds", "7", "--out", "o"]) == status
     assert written == [["decode", "pages"]]
 
 
@@ -154,12 +154,26 @@ def test_a_failed_measurement_is_reported_and_the_others_run(
 ) -> None:
     """And the exit status says so."""
     monkeypatch.setattr(command, "promises", lambda _: [])
-    assert command.main(["--only", "start", "decode", "--rounds", "7"]) == 1
+    assert command.main(["--only", "start", "decode", "--rounds", "7", "--out", "o"]) == 1
     assert written == [["decode"]]
     out, err = capsys.readouterr()
     assert "no interpreter" in err
     assert "Failed: start" in err
     assert "## Decode" in out
+
+
+def test_a_part_does_not_take_the_place_of_the_whole(written: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report that is kept is that of a run over everything; a part is written where it is told to."""
+    monkeypatch.setattr(command, "promises", lambda _: [])
+    assert command.main(["--only", "decode", "--rounds", "7"]) == 0
+    assert written == []
+
+
+@pytest.mark.parametrize("rounds", ["0", "-1", "x"])
+def test_rounds_are_one_or_more(rounds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--rounds", rounds])
+    assert "1 or more" in capsys.readouterr().err
 
 
 def test_every_measurement_is_there() -> None:
@@ -213,7 +227,7 @@ def test_checkouts_take_turns(tmp_path: Path) -> None:
         asked.append(plan)
         return TABLE
 
-    found = compare.measure_both(PLAN, tmp_path, {"decode": measure}, lambda _: None)
+    found = compare.measure_both(PLAN, tmp_path, "decode", measure, lambda _: None)
     assert [plan.checkout for plan in asked] == [tmp_path, ROOT, ROOT, tmp_path]
     assert all(plan.only_ours and plan.rounds == 1 for plan in asked)
     assert [comparison.verdict for comparison in found] == ["same"]

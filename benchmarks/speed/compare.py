@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,6 +22,9 @@ __all__ = ["NOISE", "Comparison", "comparisons", "comparison_table", "measure_bo
 
 NOISE = 1.15
 """Ratios below this, and above its inverse, say nothing."""
+
+_TRIFLE = 0.5
+"""Microseconds: differences below this are of no matter, whatever their ratio."""
 
 _UNITS = {"ns", "µs", "ms", "s"}
 _TAILS = {"p50", "p99"}
@@ -51,6 +54,8 @@ class Comparison:
         """Beyond the noise only if both the medians and the best rounds are."""
         if self.there is None or self.here is None:
             return "not in both"
+        if self.here.unit == "µs" and abs(self.here.median - self.there.median) < _TRIFLE:
+            return "same"
         ratios = (self.here.median / self.there.median, self.here.low / self.there.low)
         if min(ratios) > NOISE:
             return "slower"
@@ -70,19 +75,16 @@ def worktree(root: Path, revision: str) -> Iterator[Path]:
 
 
 def measure_both(
-    plan: Plan, there: Path, measurements: Mapping[str, Measurement], report: Callable[[str], None]
+    plan: Plan, there: Path, name: str, measure: Measurement, report: Callable[[str], None]
 ) -> list[Comparison]:
-    """`plan.rounds` rounds of each measurement for both checkouts; each goes first in every second round."""
-    found: list[Comparison] = []
-    for name, measure in measurements.items():
-        tables: dict[Path, list[Table]] = {there: [], plan.checkout: []}
-        for number_ in range(plan.rounds):
-            report(f"{name}: round {number_ + 1} of {plan.rounds}")
-            order = [there, plan.checkout] if number_ % 2 == 0 else [plan.checkout, there]
-            for checkout in order:
-                tables[checkout].append(measure(evolve(plan, checkout=checkout, rounds=1, only_ours=True)))
-        found += comparisons(name, tables[there], tables[plan.checkout])
-    return found
+    """`plan.rounds` rounds of a measurement for both checkouts; each goes first in every second round."""
+    tables: dict[Path, list[Table]] = {there: [], plan.checkout: []}
+    for number_ in range(plan.rounds):
+        report(f"{name}: round {number_ + 1} of {plan.rounds}")
+        order = [there, plan.checkout] if number_ % 2 == 0 else [plan.checkout, there]
+        for checkout in order:
+            tables[checkout].append(measure(evolve(plan, checkout=checkout, rounds=1, only_ours=True)))
+    return comparisons(name, tables[there], tables[plan.checkout])
 
 
 def comparisons(measurement: str, there: Sequence[Table], here: Sequence[Table]) -> list[Comparison]:

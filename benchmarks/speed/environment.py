@@ -24,7 +24,7 @@ def environment(folder: Path | None = None) -> Path:
     """The Python in which all of `PEERS` is installed. Makes the environment if it is not there: a minute or two.
 
     It lies in a subfolder of `folder` (by default of the user's cache) that is named after the packages and the
-    version of Python. Raises `subprocess.CalledProcessError` if pip fails.
+    version of Python. Exits if pip fails.
     """
     root = (folder or _cache()) / key()
     python = root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -32,7 +32,9 @@ def environment(folder: Path | None = None) -> Path:
         print(f"Making the peers' environment ({PEERS.name}), once …", file=sys.stderr, flush=True)
         shutil.rmtree(root, ignore_errors=True)
         venv.create(root, with_pip=True, symlinks=os.name != "nt")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", PEERS], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--requirement", PEERS]
+        if subprocess.run(install, check=False).returncode:
+            raise SystemExit(f"pip could not install the peers ({PEERS.name}); it said why. Is there a network?")
         (root / _COMPLETE).touch()
     return python
 

@@ -70,11 +70,18 @@ def describe() -> dict[str, str]:
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": _processor(),
-        "cores": str(os.cpu_count()),
+        "cores": _cores(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "load before": _load(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
+
+
+def _cores() -> str:
+    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        "1, which client and server share: CPU per page holds, pages per second do not" if number == 1 else str(number)
+    )
 
 
 def _load() -> str:

@@ -22,6 +22,7 @@ and catches an `AttributeError` for each field that is missing.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, cast
@@ -47,14 +48,15 @@ class Twin:
 
 
 _twins: dict[type, Twin] = {}
+_making = threading.Lock()
 
 
 def twin_of(cls: type) -> Twin:
     """The twin of the model `cls`; made, with those of all classes it refers to, when it is first asked for."""
     if cls not in _twins:
-        # Threads may meet here. Both do the work then, and both take what the first of them has put in.
-        for member, twin in _generate(cls).items():
-            _twins.setdefault(member, twin)
+        with _making:
+            if cls not in _twins:
+                _twins.update(_generate(cls))
     return _twins[cls]
 
 
@@ -63,8 +65,11 @@ def _generate(cls: type) -> dict[type, Twin]:
     family = [member for member in _family(cls) if member not in known]
     structs = {member: twin.struct for member, twin in known.items()} | {member: _struct(member) for member in family}
     for member in family:
-        # Classes refer to each other in circles, so types come last. msgspec reads them when a twin is first used.
+        # Classes refer to each other in circles, so types come last.
         structs[member].__annotations__ = {f.name: _hint(f, structs) for f in fields(member) if f.wire is not None}
+    # msgspec reads types at a struct's first use, in Python, and a second thread that uses it meanwhile crashes the
+    # interpreter (msgspec 0.22). So it reads them here, all of them, before anyone else can see a struct.
+    msgspec.json.Decoder(structs[cls])
     names: dict[str, Any] = {f"fill_{member.__name__}": twin.fill for member, twin in known.items()}
     names |= {"blank": object.__new__, "date": datetime.fromisoformat, "finite": _finite}
     source: list[str] = []
