@@ -7,7 +7,6 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
 
@@ -18,6 +17,7 @@ from attrs import evolve
 from . import _checks as checks
 from ._endpoints import Endpoints
 from ._engine import Engine, SessionStats
+from ._flow._patched import no_cookies
 from ._flow.budget import Budget
 from ._flow.carrier import Borrowed
 from ._flow.chain import Call, Middleware, OnOutage, Priority
@@ -228,7 +228,7 @@ class ImageSearchSession(Endpoints):
             service = LocalService(folder, catalogue=catalogue, profile=profile, progress=progress)
         except ValueError as fault:
             raise InvalidRequestError(str(fault), parameter="profile") from None
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(service), cookies=_no_cookies(), trust_env=False)
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(service), cookies=no_cookies(), trust_env=False)
         session = cls(key, base_url=f"{LOCAL_ORIGIN}/v7.0", client=client, allow_http=True, **session_options)
         session._local = service
         return session
@@ -379,8 +379,3 @@ class ImageSearchSession(Endpoints):
 
 def _own_connections(max_idle: int) -> ConnectionPool:
     return ConnectionPool(max_idle=max_idle)
-
-
-def _no_cookies() -> CookieJar:
-    """A jar that takes no cookie: they are barred beside a client id, and would tie users to each other."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

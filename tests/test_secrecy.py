@@ -20,7 +20,7 @@ from raw_server import RawConnection, RawServer, answering
 from session_kit import BODIES, HOST, Chunks, page, streaming
 
 from bing_images_async import ApiKey, Bearer, Call, HeaderKey, ImageSearchSession, Reply, RetryPolicy, Send, events
-from bing_images_async.errors import BingImagesError, InvalidRequestError, SessionStateError
+from bing_images_async.errors import BingImagesError, ConnectionFailedError, InvalidRequestError, SessionStateError
 from bing_images_async.testing import virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -444,6 +444,22 @@ class TestSockets:
             await self._ask(evidence, server.url, client=client if borrowed else None)
             assert [CANARY.encode() in request for request in server.requests] == [True]
         assert ("httpcore.http11" in {record.name for record in evidence.records}) is borrowed
+
+    @pytest.mark.parametrize("borrowed", [False, True], ids=["own", "borrowed"])
+    async def test_a_way_to_show_the_key_that_is_not_ascii(self, borrowed: bool, evidence: Evidence) -> None:
+        """An error of ours, where Python's would hold the header."""
+
+        class Accented:
+            def header(self, key: str) -> tuple[str, str]:
+                return "X-Key", f"{key}é"
+
+        async with RawServer(answering()) as server, httpx.AsyncClient(trust_env=False) as client:
+            given = {"auth": Accented(), "client": client if borrowed else None}
+            error = await self._ask(evidence, server.url, **given)
+            assert isinstance(error, ConnectionFailedError)
+            assert "not ASCII" in str(error)
+            assert not error.retryable
+            assert server.requests == []
 
     async def test_tls_that_fails(self, evidence: Evidence) -> None:
         """The key is not sent before the peer has shown who it is."""

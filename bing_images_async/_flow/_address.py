@@ -11,6 +11,7 @@ import httpx
 __all__ = ["Address", "Origin", "address_of"]
 
 _PORTS: Final = {"http": 80, "https": 443}
+_LAST_PORT: Final = 65_535
 
 # A query that no parser would change (RFC 3986, section 3.4).
 _PLAIN_QUERY: Final = re.compile(r"[A-Za-z0-9\-._~%!$&'()*+,;=:@/?]*", re.ASCII)
@@ -48,10 +49,18 @@ def address_of(url: str) -> Address:
 
 
 def _parsed(text: str) -> Address:
-    url = httpx.URL(text)
+    try:
+        url = httpx.URL(text)
+    except UnicodeError:
+        raise httpx.InvalidURL("The address holds what is no character.") from None
     if url.scheme not in _PORTS:
         raise httpx.UnsupportedProtocol(f"Only http:// and https:// are served here, not {url.scheme!r}.")
-    origin = Origin(url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme])
+    if not url.host:
+        raise httpx.InvalidURL("The address has no host.")
+    port = _PORTS[url.scheme] if url.port is None else url.port
+    if not 0 < port <= _LAST_PORT:
+        raise httpx.InvalidURL(f"There is no port {port}.")
+    origin = Origin(url.scheme, url.raw_host.decode("ascii"), port)
     return Address(origin, url.netloc.decode("ascii"), url.raw_path.decode("ascii"))
 
 

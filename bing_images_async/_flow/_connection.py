@@ -53,6 +53,7 @@ class Connection:
         self.stream = httpcore.AsyncNetworkStream()
         """The socket, or TLS over it."""
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_LINE)
+        self._is_doubtful = False
         self._closed = False
 
     async def connect(self, context: ssl.SSLContext | None) -> None:
@@ -139,6 +140,8 @@ class Connection:
             elif isinstance(event, h11.Response):
                 if not self.received:
                     raise h11.RemoteProtocolError("The server answered before it was asked.")
+                # Two lengths: whoever else read this may have taken the other (RFC 9112, section 6.3).
+                self._is_doubtful = {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}
                 return event
             elif isinstance(event, h11.InformationalResponse):
                 interim += 1
@@ -153,7 +156,7 @@ class Connection:
     def _finish(self) -> None:
         """Be ready for the next exchange, if both sides agree, and nothing came that belongs to none."""
         is_over = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if is_over and self._http.trailing_data == (b"", False):  # neither more bytes nor the end
+        if is_over and not self._is_doubtful and self._http.trailing_data == (b"", False):  # neither more nor the end
             self._http.start_next_cycle()
 
     async def _send(self, event: h11.Event) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import httpcore
 from anyio.abc import ByteStream, SocketAttribute
-from anyio.streams.tls import TLSStream
+from anyio.streams.tls import TLSAttribute, TLSStream
 
 __all__ = ["Network"]
 
@@ -44,14 +44,43 @@ class Network(httpcore.AsyncNetworkBackend):
         raw = stream.extra(SocketAttribute.raw_socket)
         for option in socket_options or ():
             raw.setsockopt(*option)
-        return _Stream(stream, raw)
+        return _Stream(_Watched(stream), raw, _poll(raw))
+
+
+class _Watched(ByteStream):
+    """A socket's stream, and whether it may hold more than it has given.
+
+    On asyncio up to 256 KiB are read at once, and what was not asked for waits where no poll sees it.
+    """
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.may_hold_more = False
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        data = await self._stream.receive(max_bytes)
+        self.may_hold_more = len(data) >= max_bytes
+        return data
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: ByteStream, raw: socket.socket) -> None:
-        self._stream = stream
+    def __init__(
+        self, watched: _Watched, raw: socket.socket, poll: Callable[[], object], tls: TLSStream | None = None
+    ) -> None:
+        self._watched = watched
         self._raw = raw
-        self._poll = _poll(raw)
+        self._poll = poll
+        self._tls = tls
+        self._stream: ByteStream = watched if tls is None else tls
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
@@ -74,7 +103,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         try:
-            secured = await TLSStream.wrap(
+            tls = await TLSStream.wrap(
                 self._stream,
                 ssl_context=ssl_context,
                 hostname=server_hostname,
@@ -83,11 +112,24 @@ class _Stream(httpcore.AsyncNetworkStream):
             )
         except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        return _Stream(secured, self._raw)
+        return _Stream(self._watched, self._raw, self._poll, tls)
 
     def get_extra_info(self, info: str) -> Any:
         """`is_readable`, which is all that the pool asks for: is there something to read, or the end?"""
-        return self._raw.fileno() < 0 or bool(self._poll()) if info == "is_readable" else None
+        return self._has_more() if info == "is_readable" else None
+
+    def _has_more(self) -> bool:
+        if self._watched.may_hold_more or self._raw.fileno() < 0 or self._poll():
+            return True
+        if self._tls is None:
+            return False
+        try:  # TLS may hold records that came together with those that were read; it never waits
+            self._tls.extra(TLSAttribute.ssl_object).read(1)
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:
+            pass
+        return True
 
 
 def _poll(raw: socket.socket) -> Callable[[], object]:

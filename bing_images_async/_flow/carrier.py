@@ -28,7 +28,7 @@ class Outgoing:
     method: str
     url: str
     headers: list[tuple[str, str]] = field(repr=False)
-    """All but `Host` and `Content-Length`, which follow from the rest."""
+    """All but `Content-Length` and, unless it is to be another, `Host`: they follow from the rest."""
     body: bytes = field(default=b"", repr=False)
     on_departure: Callable[[], None] | None = None
     """Told when there is a connection, and the head is about to be written to it."""
@@ -55,7 +55,7 @@ def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Header fields as texts, names in lower case; those of one name in one, with commas (RFC 9110, section 5.3)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
-        name = raw_name.decode("ascii").lower()
+        name = raw_name.decode("latin-1").lower()
         try:
             value = raw_value.decode("utf-8")
         except UnicodeDecodeError:

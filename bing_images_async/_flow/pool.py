@@ -21,10 +21,11 @@ import httpcore
 import httpx
 
 from ..errors import SessionStateError
-from ._address import Address, Origin, address_of
+from ._address import Origin, address_of
 from ._connection import Connection
-from ._mocker import Mocked, is_mocked
+from ._errors import as_httpx
 from ._network import Network
+from ._patched import Mocked, client_is_patched, connection_is_patched, send_through_client
 from ._tls import TLSContext
 from .carrier import Incoming, Outgoing, headers_of
 
@@ -35,19 +36,6 @@ KEEPALIVE_EXPIRY: Final = 4.0
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that closing the whole pool may take."""
-
-_HTTPX_ERRORS: Final[dict[type[BaseException], type[httpx.TransportError]]] = {
-    httpcore.ConnectTimeout: httpx.ConnectTimeout,
-    httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.WriteTimeout: httpx.WriteTimeout,
-    httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ReadError: httpx.ReadError,
-    httpcore.WriteError: httpx.WriteError,
-    httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-    h11.LocalProtocolError: httpx.LocalProtocolError,
-    h11.RemoteProtocolError: httpx.RemoteProtocolError,
-}
 
 
 class ConnectionPool:
@@ -106,12 +94,20 @@ class ConnectionPool:
 
     async def send(self, outgoing: Outgoing) -> Incoming:
         """Send a request and read the head of its response."""
+        if client_is_patched():
+            return await send_through_client(outgoing, self._send)
+        return await self._send(outgoing)
+
+    async def _send(self, outgoing: Outgoing) -> Incoming:
         address = address_of(outgoing.url)
-        headers = [("Host", address.authority), *outgoing.headers]
+        headers = list(outgoing.headers)
+        if not any(name.lower() == "host" for name, _ in headers):
+            headers.insert(0, ("Host", address.authority))
         if outgoing.body:
             headers.append(("Content-Length", str(len(outgoing.body))))
-        if is_mocked():
-            return await self._ask_mocker(outgoing, address, headers)
+        if connection_is_patched():
+            context = await self._tls.get() if address.origin.scheme == "https" else None
+            return await Mocked.ask(outgoing.method, address, headers, outgoing.body, context, self._backend)
         try:
             question = h11.Request(method=outgoing.method, target=address.target, headers=headers)
         except h11.LocalProtocolError as error:
@@ -138,13 +134,6 @@ class ConnectionPool:
         except BaseException as error:
             await self.fail(connection, error)
             raise
-
-    async def _ask_mocker(self, outgoing: Outgoing, address: Address, headers: list[tuple[str, str]]) -> Incoming:
-        context = await self._tls.get() if address.origin.scheme == "https" else None
-        try:
-            return await Mocked.ask(outgoing.method, address, headers, outgoing.body, context, self._backend)
-        except tuple(_HTTPX_ERRORS) as error:
-            raise _HTTPX_ERRORS[type(error)](str(error)) from error
 
     # --- connections
 
@@ -187,8 +176,8 @@ class ConnectionPool:
     async def fail(self, connection: Connection, error: BaseException) -> None:
         """Close a connection, and raise the error that spoilt it if httpx calls that by a name of its own."""
         await self.drop(connection)
-        if (kind := _HTTPX_ERRORS.get(type(error))) is not None:
-            raise kind(str(error)) from error
+        if (named := as_httpx(error)) is not None:
+            raise named from error
 
     async def aclose(self) -> None:
         """Close every connection, idle or in use. Whoever uses one gets `httpx.ReadError`."""

@@ -112,6 +112,10 @@ class Terminal:
         try:
             with Discretion(_secret(call.key)), anyio.move_on_after(time_limit if time_limit < math.inf else None):
                 return await self._exchange(call, limits)
+        except (
+            UnicodeEncodeError
+        ) as fault:  # of a middleware or an `Auth`; it holds the header
+            return _translated(httpx.LocalProtocolError(f"a header is not ASCII ({fault.reason})"), call.key)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
             return _translated(fault, call.key)
         except BingImagesError as error:
@@ -146,7 +150,8 @@ class Terminal:
         if request.upload is not None:
             part = (request.upload.filename, request.upload.content, request.upload.content_type)
             form = httpx.Request(request.method, request.url, files={"image": part})
-            headers.append(("Content-Type", form.headers["content-type"]))
+            outgoing.headers = [pair for pair in headers if pair[0].lower() != "content-type"]
+            outgoing.headers.append(("Content-Type", form.headers["content-type"]))
             outgoing.body = form.read()
         return outgoing
 
