@@ -25,7 +25,7 @@ _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens TCP connections (RFC 8305 for hosts with several addresses, by anyio). Timeouts are not looked at."""
+    """Opens TCP connections (RFC 8305 for hosts with several addresses, by anyio). Timeouts and socket options are not looked at."""
 
     async def connect_tcp(
         self,
@@ -42,8 +42,6 @@ class Network(httpcore.AsyncNetworkBackend):
         except (OSError, anyio.BrokenResourceError) as error:
             raise httpcore.ConnectError(str(error)) from error
         raw = stream.extra(SocketAttribute.raw_socket)
-        for option in socket_options or ():
-            raw.setsockopt(*option)
         return _Stream(_Watched(stream), raw, _poll(raw))
 
 

@@ -137,6 +137,6 @@ class Mocked:
 
     async def aclose(self) -> None:
         if isinstance(self._pieces, AsyncGenerator):  # nobody else would end it
-            await self._pieces.aclose()
+            await cast("AsyncGenerator[bytes]", self._pieces).aclose()
         await self._response.aclose()
         await self._connection.aclose()
