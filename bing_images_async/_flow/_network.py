@@ -25,7 +25,10 @@ _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens TCP connections (RFC 8305 for hosts with several addresses, by anyio). Timeouts and socket options are not looked at."""
+    """Opens TCP connections (RFC 8305 for hosts with several addresses, by anyio).
+
+    Timeouts and socket options are not looked at.
+    """
 
     async def connect_tcp(
         self,
