@@ -14,9 +14,9 @@ _WEIGHED = 35
 _ABOUT = (
     "CPU time to turn the bytes of one answer into objects, the same bytes for all, one candidate after the "
     "other, round by round, in one process. All models have the fields of ours (the SDK has its own); json.loads, "
-    "orjson and msgspec untyped make dicts. “Every attribute read”: of every object in the answer, inside the timed region. Peak: of"
-    " one decode. Kept: resident memory of 256 decoded pages that differ, in multiples of their bodies, in a "
-    "process of its own."
+    "orjson and msgspec untyped make dicts. “Every attribute read”: of every object in the answer, inside the timed "
+    "region. Peak: of one decode. Kept: resident memory of 256 decoded pages that differ, in multiples of their "
+    "bodies, in a process of its own."
 )
 
 

@@ -112,9 +112,7 @@ class Terminal:
         try:
             with Discretion(_secret(call.key)), anyio.move_on_after(time_limit if time_limit < math.inf else None):
                 return await self._exchange(call, limits)
-        except (
-            UnicodeEncodeError
-        ) as fault:  # of a middleware or an `Auth`; it holds the header
+        except UnicodeEncodeError as fault:  # of a middleware or an `Auth`; it holds the header
             return _translated(httpx.LocalProtocolError(f"a header is not ASCII ({fault.reason})"), call.key)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
             return _translated(fault, call.key)
