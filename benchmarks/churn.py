@@ -269,7 +269,7 @@ def _show(reports: dict[str, Report], permits: int) -> None:
     row("  connections: open at the service", lambda report: f"{report.open_at_service}")
     row("  tasks left", lambda report: f"{report.tasks}")
     for what in {what: None for report in reports.values() for what in report.left}:
-        row(f"  {what}", lambda report, what=what: f"{report.left.get(what, '-')}")  # type: ignore[misc]
+        row(f"  {what}", lambda report, what=what: f"{report.left.get(what, '-')}")  # type: ignore[misc]  # a default binds
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def _is_due(taken: int, index: int, number: int) -> bool:
 
 def _plot(file: Path, results: dict[str, Result]) -> None:
     try:
-        from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]
+        from matplotlib import pyplot  # type: ignore[import-not-found,unused-ignore]  # optional
     except ModuleNotFoundError:
         print("matplotlib is not installed: no plot")
         return

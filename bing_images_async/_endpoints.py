@@ -261,7 +261,7 @@ async def _walk(pager: ImagePager) -> Found:
 def _error_classes(stop_on: Any) -> frozenset[type[BingImagesError]]:
     try:
         kinds: frozenset[Any] = frozenset(stop_on)
-        if all(issubclass(kind, BingImagesError) for kind in kinds):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if all(issubclass(kind, BingImagesError) for kind in kinds):  # pyright: ignore[reportUnnecessaryIsInstance]  # users may give anything
             return kinds
     except TypeError:
         pass

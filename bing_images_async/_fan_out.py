@@ -287,7 +287,7 @@ class _Source(Generic[T]):
             raise InvalidRequestError("queries is a single text: give a list of queries.", parameter="queries")
         if isinstance(queries, AsyncIterable):
             self._async = aiter(queries)
-        elif isinstance(queries, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        elif isinstance(queries, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # users may give anything
             self._plain = iter(queries)
         else:
             raise InvalidRequestError("queries must be an iterable or async iterable.", parameter="queries")

@@ -46,4 +46,4 @@ async def test_opening_a_folder_does_not_block(tmp_path: Path, monkeypatch: pyte
 async def test_the_guard_would_notice() -> None:
     """A test that cannot fail proves nothing."""
     with blockbuster_ctx(), pytest.raises(BlockingError):
-        time.sleep(0.001)  # noqa: ASYNC251
+        time.sleep(0.001)  # noqa: ASYNC251  # to be caught

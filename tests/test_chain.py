@@ -186,7 +186,7 @@ async def test_a_link_can_catch() -> None:
     async def fall_back(call: Call, send: Send) -> Reply:
         try:
             return await send(call)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001  # as a user's middleware may
             return Reply(200, {}, httpx.Response(200, json=page("spare")).content)
 
     async with session_with(refused, middleware=[fall_back]) as session:

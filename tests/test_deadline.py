@@ -89,7 +89,7 @@ async def test_it_knows_what_was_waited_for() -> None:
         ("key", Service(), {"api_key": _slow_key}),
         ("a ticket", Service(), {"middleware": [queueing]}),
     ):
-        async with session_with(handler, timeout=2, **options) as session:  # type: ignore[arg-type]
+        async with session_with(handler, timeout=2, **options) as session:  # type: ignore[arg-type]  # **
             with pytest.raises(DeadlineExceededError, match=f"waiting for {expected}") as caught:
                 await session.search("boat")
         assert caught.value.waited_for == expected

@@ -263,7 +263,7 @@ def test_records_are_values(event: Event) -> None:
     assert event != attrs.evolve(event, at=99.0)
     assert hash(event) == hash(attrs.evolve(event))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        event.at = 5.0  # type: ignore[misc]
+        event.at = 5.0  # type: ignore[misc]  # frozen, which is the point
 
 
 def test_every_kind_has_an_example_here() -> None:

@@ -106,7 +106,7 @@ async def handed_over(run: FanOut, found: list[Outcome]) -> None:
     """Puts outcomes into `found`, up to whatever ends the run."""
     async with run as outcomes:
         async for outcome in outcomes:
-            found.append(outcome)  # noqa: PERF401
+            found.append(outcome)  # noqa: PERF401  # what came before an error counts
 
 
 def numbered(number: int) -> list[str]:

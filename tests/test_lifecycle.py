@@ -98,7 +98,7 @@ def _raised_elsewhere(session: ImageSearchSession, backend: str) -> BaseExceptio
     def other_loop() -> None:
         try:
             anyio.run(session.search, "boat", backend=backend)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001  # which one is the question
             caught.append(error)
 
     thread = threading.Thread(target=other_loop)
@@ -135,7 +135,7 @@ def _said_in_child(session: ImageSearchSession) -> str:
     if child == 0:
         try:
             session.search("boat").send(None)  # type: ignore[attr-defined]  # a step of the coroutine, without the loop
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001  # which one is the question
             os.write(writer, str(error).encode())
         finally:
             os._exit(0)

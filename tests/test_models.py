@@ -156,8 +156,8 @@ def test_content_size_in_bytes(text: str | None, size: int | None) -> None:
         ("2014-11-02T12:00:00.1234567Z", datetime(2014, 11, 2, 12, 0, 0, 123_456, tzinfo=UTC)),
         ("2014-11-02T12:00:00Z", datetime(2014, 11, 2, 12, tzinfo=UTC)),
         ("2001-01-01T00:00:00.0000000Z", datetime(2001, 1, 1, tzinfo=UTC)),
-        ("2020-08-12T00:00:00.0000000", datetime(2020, 8, 12)),  # noqa: DTZ001  # the service names no zone
-        ("2020-08-12", datetime(2020, 8, 12)),  # noqa: DTZ001
+        ("2020-08-12T00:00:00.0000000", datetime(2020, 8, 12)),  # noqa: DTZ001  # the service names no zone  # the service names no zone
+        ("2020-08-12", datetime(2020, 8, 12)),  # noqa: DTZ001  # the service names no zone
         ("2020-08-12T14:00:00+02:00", datetime(2020, 8, 12, 12, tzinfo=UTC)),
     ],
 )

@@ -148,7 +148,7 @@ def test_sources_of_details() -> None:
     """A token and an address are parameters; an upload is none."""
     assert DetailsParams(image_url="https://img.example/a|b").query_pairs()[0] == ("imgUrl", "https://img.example/a|b")
     for image in (b"x", bytearray(b"x"), memoryview(b"x"), Path("x"), io.BytesIO(b"x")):
-        assert DetailsParams(image=image).query_pairs() == [("modules", "All")]  # type: ignore[arg-type]
+        assert DetailsParams(image=image).query_pairs() == [("modules", "All")]  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_every_parameter_is_tried_above() -> None:
@@ -420,7 +420,7 @@ def test_questions_are_values() -> None:
     assert search(size="LARGE") == search(size=ImageSize.LARGE)
     assert hash(search(size="large")) == hash(search(size="Large"))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        search().count = 5  # type: ignore[misc]
+        search().count = 5  # type: ignore[misc]  # frozen, which is the point
     assert "secret" not in repr(DetailsParams(image=b"secret"))
     assert repr(UNSET) == "UNSET"
 

@@ -175,8 +175,8 @@ async def test_the_connection_returned_last_is_taken_first() -> None:
         for index in (2, 0, 1):
             await responses[index].aread()
         again = [await ask(pool, httpx.Request("GET", URL)) for _ in range(3)]
-        used = [response.extensions["incoming"]._connection for response in again]
-        first = [response.extensions["incoming"]._connection for response in responses]
+        used = [response.stream.incoming._connection for response in again]
+        first = [response.stream.incoming._connection for response in responses]
         assert used == [first[1], first[0], first[2]]
 
 

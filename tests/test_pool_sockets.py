@@ -14,9 +14,10 @@ import httpx
 import pytest
 import trustme
 from anyio.streams.tls import TLSStream
-from pooled import PooledTransport, ask
+from pooled import ask
 from raw_server import OK, Play, RawConnection, RawServer, answer, answering, serving
 
+from bing_images_async._flow._patched import Transport
 from bing_images_async._flow.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError, ResponseTooLargeError, SessionStateError
 
@@ -450,7 +451,7 @@ async def test_cancelling_the_task_at_any_step_leaves_no_socket(
 async def test_errors_of_ours_pass_through_httpx_unchanged() -> None:
     async with (
         RawServer(serving(OK.replace(b"OK\r\n", b"OK\r\nX: " + b"y" * 70_000 + b"\r\n"))) as server,
-        httpx.AsyncClient(transport=PooledTransport(ConnectionPool())) as client,
+        httpx.AsyncClient(transport=Transport(ConnectionPool().send)) as client,
     ):
         with pytest.raises(BingImagesError) as caught:
             await client.get(server.url)
@@ -499,7 +500,7 @@ async def test_closing_at_the_end_of_a_handshake(client_tls: ssl.SSLContext, ser
                 try:
                     await fetch(pool, url)
                 except (httpx.TransportError, SessionStateError) as error:
-                    errors.append(error)  # noqa: B023
+                    errors.append(error)  # noqa: B023  # awaited in the same round
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ask_once)

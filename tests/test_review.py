@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -90,21 +91,27 @@ def test_a_fetch_does_not_keep_a_stalled_session_stalled(backend: Any) -> None:
     run(main, backend=backend)
 
 
+def _throttled_once(seconds: int, *, then_takes: float = 0.0) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    """A service whose first answer is a 429 with a pause; the others take their time."""
+    answers = 0
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        nonlocal answers
+        answers += 1
+        if answers == 1:
+            return httpx.Response(429, headers={"Retry-After": str(seconds)})
+        await anyio.sleep(then_takes)
+        return page()
+
+    return handler
+
+
 @BACKENDS
 def test_a_pause_counts_once(backend: Any) -> None:
     """In a run the clock stands while the limiter holds a query; the pause is not given on top of that."""
-    throttles = True
-
-    async def handler(request: httpx.Request) -> httpx.Response:
-        nonlocal throttles
-        if throttles:
-            throttles = False
-            return httpx.Response(429, headers={"Retry-After": "50"})
-        await anyio.sleep(600.0)
-        return page()
 
     async def main() -> None:
-        async with session_for(handler, timeout=10.0) as session:
+        async with session_for(_throttled_once(50, then_takes=600.0), timeout=10.0) as session:
             (outcome,) = await session.search_all(["boat"])
         assert isinstance(outcome.error, DeadlineExceededError)
         assert 60.0 <= outcome.elapsed <= 66.0
@@ -115,17 +122,9 @@ def test_a_pause_counts_once(backend: Any) -> None:
 @BACKENDS
 def test_a_long_pause_loses_no_query_of_a_run(backend: Any) -> None:
     """Two minutes of `Retry-After` are two minutes later, not a failure."""
-    throttles = True
-
-    async def handler(request: httpx.Request) -> httpx.Response:
-        nonlocal throttles
-        if throttles:
-            throttles = False
-            return httpx.Response(429, headers={"Retry-After": "120"})
-        return page()
 
     async def main() -> None:
-        async with session_for(handler) as session:
+        async with session_for(_throttled_once(120)) as session:
             outcomes = await session.search_all([f"query {number}" for number in range(200)])
             assert [outcome.error for outcome in outcomes] == [None] * 200
         assert anyio.current_time() >= 120.0

@@ -151,8 +151,8 @@ async def test_an_unknown_name_beside_an_object_is_refused() -> None:
     """Also where the parameters came as an object."""
     async with session_with(Service()) as session:
         for call in (
-            session.search(SearchParams("boat"), marked="en-US"),  # type: ignore[call-arg]
-            session.trending(TrendingParams(), marked="en-US"),  # type: ignore[call-arg]
+            session.search(SearchParams("boat"), marked="en-US"),  # type: ignore[call-arg]  # wrong on purpose
+            session.trending(TrendingParams(), marked="en-US"),  # type: ignore[call-arg]  # wrong on purpose
         ):
             with pytest.raises(InvalidRequestError, match="marked"):
                 await call
@@ -229,11 +229,11 @@ async def test_siblings_refuse_what_belongs_to_the_session() -> None:
     """The key and the service are the session's; the error names the argument."""
     async with session_with(Service()) as session:
         with pytest.raises(InvalidRequestError, match="api_key") as caught:
-            session.with_options(api_key="another")  # type: ignore[call-arg]
+            session.with_options(api_key="another")  # type: ignore[call-arg]  # wrong on purpose
         with pytest.raises(InvalidRequestError, match="timeout"):
             session.with_options(timeout=0)
         with pytest.raises(InvalidRequestError, match="keep_raw"):
-            session.with_options(keep_raw="yes")  # type: ignore[typeddict-item]
+            session.with_options(keep_raw="yes")  # type: ignore[typeddict-item]  # wrong on purpose
     assert caught.value.parameter == "api_key"
 
 

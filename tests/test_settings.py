@@ -206,7 +206,7 @@ def test_timeouts_are_checked(timeout: Any) -> None:
 def test_flags_are_flags(option: str) -> None:
     """A text that happens to be true is a mistake."""
     with pytest.raises(InvalidRequestError, match=option):
-        ImageSearchSession(KEY, **{option: "no"})  # type: ignore[arg-type]
+        ImageSearchSession(KEY, **{option: "no"})  # type: ignore[arg-type]  # wrong on purpose
 
 
 # --- the environment

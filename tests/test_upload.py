@@ -122,7 +122,7 @@ async def test_the_limit_is_a_mebibyte() -> None:
     async with session_with(service) as session:
         await session.details(image=bytes(LARGEST_UPLOAD))
         (part,) = _parts(service.last)
-        assert len(part.get_payload(decode=True)) == LARGEST_UPLOAD == 2**20  # type: ignore[arg-type]
+        assert len(part.get_payload(decode=True)) == LARGEST_UPLOAD == 2**20  # type: ignore[arg-type]  # bytes, decoded
         for source in (bytes(LARGEST_UPLOAD + 1), io.BytesIO(bytes(LARGEST_UPLOAD + 1))):
             with pytest.raises(InvalidRequestError, match="1,048,576") as caught:
                 await session.details(image=source)
@@ -144,7 +144,7 @@ async def test_a_large_file_is_not_read_to_its_end() -> None:
     source = Endless()
     async with session_with(Service()) as session:
         with pytest.raises(InvalidRequestError, match="too large"):
-            await session.details(image=source)  # type: ignore[arg-type]
+            await session.details(image=source)  # type: ignore[arg-type]  # wrong on purpose
     assert source.given == LARGEST_UPLOAD + 1
 
 

@@ -84,7 +84,7 @@ def _date(text: str) -> datetime:
     match = _DATE.fullmatch(text)
     assert match is not None, text
     time, fraction = match["time"] or "00:00:00", (match["fraction"] or "").ljust(6, "0")
-    naive = datetime.strptime(f"{match['day']} {time}.{fraction}", "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007
+    naive = datetime.strptime(f"{match['day']} {time}.{fraction}", "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007  # see its name
     return naive.replace(tzinfo=UTC) if match["zone"] else naive
 
 

@@ -22,7 +22,7 @@ from ._address import Address
 from ._errors import FOREIGN, as_httpx
 from .carrier import Borrowed, Incoming, Outgoing, headers_of
 
-__all__ = ["Mocked", "client_is_patched", "connection_is_patched", "no_cookies", "send_through_client"]
+__all__ = ["Mocked", "Transport", "client_is_patched", "connection_is_patched", "no_cookies", "send_through_client"]
 
 _CLIENT = ("send", "_send_single_request", "_transport_for_url")
 _FOLLOWING = ("host", "content-length")
@@ -56,13 +56,15 @@ Send = Callable[[Outgoing], Awaitable[Incoming]]
 
 async def send_through_client(outgoing: Outgoing, send: Send) -> Incoming:
     """Send through a client of httpx's, which hands what nobody keeps on to `send`."""
-    transport = _Transport(send, outgoing.on_departure)
+    transport = Transport(send, outgoing.on_departure)
     client = httpx.AsyncClient(transport=transport, cookies=no_cookies(), trust_env=False, timeout=None)
     return await Borrowed(client).send(evolve(outgoing, on_departure=None))
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    def __init__(self, send: Send, on_departure: Callable[[], None] | None) -> None:
+class Transport(httpx.AsyncBaseTransport):
+    """An httpx transport in front of `send`; the bodies of its responses are of httpx's kind."""
+
+    def __init__(self, send: Send, on_departure: Callable[[], None] | None = None) -> None:
         self._send = send
         self._on_departure = on_departure
 
@@ -75,17 +77,17 @@ class _Transport(httpx.AsyncBaseTransport):
 
 class _Body(httpx.AsyncByteStream):
     def __init__(self, incoming: Incoming) -> None:
-        self._incoming = incoming
+        self.incoming = incoming
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        self._pieces = aiter(self._incoming)
+        self._pieces = aiter(self.incoming)
         return self
 
     async def __anext__(self) -> bytes:
         return bytes(await anext(self._pieces))
 
     async def aclose(self) -> None:
-        await self._incoming.aclose()
+        await self.incoming.aclose()
 
 
 # --- httpcore's connections

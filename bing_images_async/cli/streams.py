@@ -21,7 +21,7 @@ def write(data: str, *, encoding: str = "utf-8") -> None:
 
 def read_stdin(parameter: str, limit: int) -> bytes:
     """What is on stdin, up to `limit` bytes. Raises `click.UsageError` if it is closed (`<&-`)."""
-    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # it can be, without a console
         raise click.UsageError(f"{parameter} is -, but there is no stdin.")
     return sys.stdin.buffer.read(limit)
 

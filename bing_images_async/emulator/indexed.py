@@ -328,7 +328,7 @@ class SqliteCatalogue:
         for at in range(0, len(missing), 500):
             some = missing[at : at + 500]
             marks = ",".join("?" * len(some))
-            rows = self._rows(f"SELECT id, record FROM pictures WHERE id IN ({marks})", some)  # noqa: S608
+            rows = self._rows(f"SELECT id, record FROM pictures WHERE id IN ({marks})", some)  # noqa: S608  # question marks
             for number, record in rows:
                 self._pictures[number] = from_json(record, self._epoch)
         return [self._pictures[number] for number in numbers]

@@ -129,13 +129,13 @@ def _index(connection: sqlite3.Connection, number: int, language: str, name: str
         f"{picture.category} {picture.color}" if is_english else "",
     )
     connection.execute(
-        f"INSERT INTO words_{language} (rowid, name, keywords, facets) VALUES (?, ?, ?, ?)",  # noqa: S608
+        f"INSERT INTO words_{language} (rowid, name, keywords, facets) VALUES (?, ?, ?, ?)",  # noqa: S608  # our own names
         (number, *(" ".join(index_tokens(text)) for text in texts)),
     )
     connection.execute("INSERT OR IGNORE INTO titles VALUES (?, ?, ?, ?)", (language, title_key(name), number, name))
     if not record.last:
         connection.execute(
-            f"INSERT INTO parts_{language} (rowid, name) VALUES (?, ?)",  # noqa: S608
+            f"INSERT INTO parts_{language} (rowid, name) VALUES (?, ?)",  # noqa: S608  # our own names
             (number, fold(name)),
         )
 
@@ -147,7 +147,7 @@ def _words(text: str) -> list[str]:
 def _compact(connection: sqlite3.Connection) -> None:
     for language in LANGUAGES:
         for table in ("words", "parts"):
-            connection.execute(f"INSERT INTO {table}_{language} ({table}_{language}) VALUES ('optimize')")  # noqa: S608
+            connection.execute(f"INSERT INTO {table}_{language} ({table}_{language}) VALUES ('optimize')")  # noqa: S608  # our own names
     connection.commit()
     connection.execute("VACUUM")
 

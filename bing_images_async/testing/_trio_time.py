@@ -62,7 +62,7 @@ class _DeadlockWatch(trio.abc.Instrument):
 
         # What trio itself does with a KeyboardInterrupt. Cancelling is no substitute: the reason gets lost on
         # the way, and a guest run whose main task is cancelled leaves its host waiting.
-        main._attempt_abort(give_up)  # pyright: ignore[reportPrivateUsage]
+        main._attempt_abort(give_up)  # pyright: ignore[reportPrivateUsage]  # no public way
 
 
 def _family(task: trio.lowlevel.Task) -> Iterator[trio.lowlevel.Task]:

@@ -105,7 +105,7 @@ def test_durations_read_as_on_a_clock(seconds: float, text: str) -> None:
     [("50", (50, 1.0)), ("1000/60", (1000, 60.0)), ("0.5", (1, 2.0)), ("10/2s", (10, 2.0))],
 )
 def test_rates_are_read_as_people_write_them(text: str, rate: tuple[int, float]) -> None:
-    limit = read_rate(None, None, text)  # type: ignore[arg-type]
+    limit = read_rate(None, None, text)  # type: ignore[arg-type]  # wrong on purpose
     assert not isinstance(limit, str)
     assert limit is not None
     assert (limit.requests, limit.per) == rate

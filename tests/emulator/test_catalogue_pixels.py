@@ -140,7 +140,7 @@ def test_a_tight_size_costs_quality_not_truth() -> None:
 def make(image: Image.Image, **asked: object) -> Image.Image:
     """The decoded thumbnail of a picture."""
     wanted = {"width": None, "height": None, "crop": None, "padding": True} | asked
-    return opened(thumbnail.make(lambda size: image.resize(size), image.size, **wanted))  # type: ignore[arg-type]
+    return opened(thumbnail.make(lambda size: image.resize(size), image.size, **wanted))  # type: ignore[arg-type]  # **wanted
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_blind_crop_of_a_tall_picture_cuts_the_bottom() -> None:
     """Top-left stays."""
     tall = Image.new("RGB", (100, 300), "blue")
     tall.paste("red", (0, 0, 100, 100))
-    assert make(tall, width=100, height=100, crop=4).getpixel((50, 95))[0] > 200  # type: ignore[index]
+    assert make(tall, width=100, height=100, crop=4).getpixel((50, 95))[0] > 200  # type: ignore[index]  # RGB: a tuple
 
 
 def test_the_blind_crop_of_a_wide_picture_cuts_both_sides() -> None:
@@ -197,7 +197,7 @@ def test_the_blind_crop_of_a_wide_picture_cuts_both_sides() -> None:
     wide = Image.new("RGB", (300, 100), "blue")
     wide.paste("red", (100, 0, 200, 100))
     image = make(wide, width=100, height=100, crop=4)
-    assert min(image.getpixel((x, 50))[0] for x in (4, 95)) > 200  # type: ignore[index]
+    assert min(image.getpixel((x, 50))[0] for x in (4, 95)) > 200  # type: ignore[index]  # RGB: a tuple
 
 
 def test_the_smart_crop_keeps_what_there_is_to_see() -> None:

@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 def opened(cache: Path, **given: object) -> SqliteCatalogue:
     """A small catalogue."""
-    return open_openmoji(cache, only=CODES, **given)  # type: ignore[arg-type]
+    return open_openmoji(cache, only=CODES, **given)  # type: ignore[arg-type]  # **given
 
 
 def find(catalogue: SqliteCatalogue, text: str) -> Hits:

@@ -283,7 +283,7 @@ async def test_blocking_catalogues_are_asked_in_threads() -> None:
 
             return called
 
-    async with client(Filed()) as one, anyio.create_task_group() as group:  # type: ignore[arg-type]
+    async with client(Filed()) as one, anyio.create_task_group() as group:  # type: ignore[arg-type]  # has what is called
         image = await first_image(one)
         for url in (image["contentUrl"], image["thumbnailUrl"], image["hostPageUrl"], image["webSearchUrl"]):
             group.start_soon(one.get, url)

@@ -234,8 +234,8 @@ async def test_a_fault_of_ours_is_a_server_error() -> None:
         def search(self, *_: object, **__: object) -> Hits:
             raise RuntimeError("broken")
 
-    async with client(Broken()) as one:  # type: ignore[arg-type]
-        one._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
+    async with client(Broken()) as one:  # type: ignore[arg-type]  # has what is called
+        one._transport.raise_app_exceptions = False  # type: ignore[attr-defined]  # of ASGITransport
         response = await one.get("images/search?q=circle")
     assert response.status_code == 500
     assert response.json()["errors"][0]["subCode"] == "UnexpectedError"

@@ -87,7 +87,7 @@ async def test_misspelled_and_half_found_queries_do_not_trend() -> None:
             altered = "boat" if text == "baot" else None
             return attrs.evolve(hits, altered_query=altered, matched_all=text != "boat xylem")
 
-    async with client(Respelling()) as one:  # type: ignore[arg-type]
+    async with client(Respelling()) as one:  # type: ignore[arg-type]  # has what is called
         for query in ("baot", "boat xylem", "baot", "good"):
             await one.get("images/search", params={"q": query})
         found = await categories(one)

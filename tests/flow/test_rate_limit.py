@@ -593,16 +593,16 @@ async def test_a_pause_stops_the_clock_of_calls_that_wait_for_outages() -> None:
         lambda: RateLimit(float("nan")),
         lambda: RateLimit(float("inf")),
         lambda: RateLimit(True),
-        lambda: RateLimit(None),  # type: ignore[arg-type]
-        lambda: RateLimit("3"),  # type: ignore[arg-type]
+        lambda: RateLimit(None),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: RateLimit("3"),  # type: ignore[arg-type]  # wrong on purpose
         lambda: RateLimit(3, per=0),
-        lambda: RateLimit(3, per=None),  # type: ignore[arg-type]
+        lambda: RateLimit(3, per=None),  # type: ignore[arg-type]  # wrong on purpose
         lambda: RateLimit(3, burst=0),
         lambda: RateLimit(3, burst=4),
-        lambda: RateLimit(3, burst=1.5),  # type: ignore[arg-type]
-        lambda: RateLimit(3, burst=None),  # type: ignore[arg-type]
+        lambda: RateLimit(3, burst=1.5),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: RateLimit(3, burst=None),  # type: ignore[arg-type]  # wrong on purpose
         lambda: RateLimit(3, jitter=-0.1),
-        lambda: RateLimit(3, jitter=None),  # type: ignore[arg-type]
+        lambda: RateLimit(3, jitter=None),  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(make: Callable[[], RateLimit]) -> None:

@@ -114,15 +114,15 @@ def test_a_wait_never_outlives_the_call(attempt: int, answer: Any, left: float) 
     [
         lambda: RetryPolicy(attempts=0),
         lambda: RetryPolicy(attempts=1_001),
-        lambda: RetryPolicy(attempts=None),  # type: ignore[arg-type]
+        lambda: RetryPolicy(attempts=None),  # type: ignore[arg-type]  # wrong on purpose
         lambda: RetryPolicy(attempts=True),
-        lambda: RetryPolicy(attempts=2.0),  # type: ignore[arg-type]
+        lambda: RetryPolicy(attempts=2.0),  # type: ignore[arg-type]  # wrong on purpose
         lambda: RetryPolicy(attempt_timeout=0),
         lambda: RetryPolicy(attempt_timeout=-1),
         lambda: RetryPolicy(max_retry_after=None),
         lambda: RetryPolicy(max_retry_after=float("inf")),
         lambda: RetryPolicy(base=-0.1),
-        lambda: RetryPolicy(cap="20"),  # type: ignore[arg-type]
+        lambda: RetryPolicy(cap="20"),  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(make: Callable[[], RetryPolicy]) -> None:

@@ -42,7 +42,7 @@ def plain_converter() -> Any:
 
     def structuring(kind: type) -> Any:
         names = {a.name: override(rename=a.metadata[_WIRE]) for a in attrs.fields(kind)}
-        return make_dict_structure_fn(kind, converter, **names)  # type: ignore[arg-type]
+        return make_dict_structure_fn(kind, converter, **names)  # type: ignore[arg-type]  # **names
 
     converter.register_structure_hook_factory(attrs.has, structuring)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
