@@ -13,7 +13,7 @@ import respx
 from raw_server import RawServer, answer, answering, serving
 from session_kit import HOST, KEY, page
 
-from bing_images_async import ImageSearchSession, RateLimit, RetryPolicy
+from bing_images_async import Call, ImageSearchSession, RateLimit, Reply, RetryPolicy, Send
 from bing_images_async.errors import AttemptTimeoutError, AuthenticationError, ConnectionFailedError
 
 SEARCH = f"{HOST}/v7.0/images/search"
@@ -92,6 +92,27 @@ async def test_what_is_let_pass_fails_like_any_other(mode: str, broken: bytes) -
             mocker.get(url__startswith=server.url).pass_through()
             with pytest.raises(ConnectionFailedError):
                 await session.search("boat")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["httpcore", "httpx"])
+async def test_a_host_of_a_middlewares_own_is_kept(mode: str) -> None:
+    """It is sent in the place of the address's, whoever looks on."""
+
+    async def elsewhere(call: Call, send: Send) -> Reply:
+        call.request = call.request.with_header("Host", "other.test")
+        return await send(call)
+
+    async with (
+        RawServer(serving(answer(json.dumps(page("boat")).encode()))) as server,
+        ImageSearchSession(KEY, base_url=server.url, rate_limit=None, middleware=[elsewhere]) as session,
+    ):
+        await session.search("boat")
+        with respx.mock(using=mode) as mocker:
+            mocker.route().pass_through()
+            await session.search("boat")
+        hosts = [line for request in server.requests for line in request.split(b"\r\n") if line.startswith(b"Host:")]
+        assert hosts == [b"Host: other.test"] * 2
 
 
 @pytest.mark.anyio

@@ -25,7 +25,6 @@ from .carrier import Borrowed, Incoming, Outgoing, headers_of
 __all__ = ["Mocked", "Transport", "client_is_patched", "connection_is_patched", "no_cookies", "send_through_client"]
 
 _CLIENT = ("send", "_send_single_request", "_transport_for_url")
-_FOLLOWING = ("host", "content-length")
 
 
 def client_is_patched() -> bool:
@@ -69,7 +68,8 @@ class Transport(httpx.AsyncBaseTransport):
         self._on_departure = on_departure
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        headers = [(name, value) for name, value in request.headers.multi_items() if name not in _FOLLOWING]
+        raw = [(name, value) for name, value in request.headers.raw if name.lower() != b"content-length"]
+        headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
         body = await request.aread()
         incoming = await self._send(Outgoing(request.method, str(request.url), headers, body, self._on_departure))
         return httpx.Response(incoming.status, headers=incoming.headers, stream=_Body(incoming))
