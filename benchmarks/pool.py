@@ -22,8 +22,8 @@ import anyio
 import httpcore
 import httpx
 
-from bing_images_async._flow.carrier import Outgoing
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.carrier import Outgoing
+from bing_images_async._transport.pool import ConnectionPool
 
 IN_FLIGHT = (1, 16, 64, 256)
 ROUNDS = 3

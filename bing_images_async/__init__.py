@@ -14,17 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, events, models, params
-from ._engine import SessionStats
 from ._fan_out import FanOut, Outcome, Progress
-from ._flow.budget import Budget, Estimate
-from ._flow.chain import Call, Middleware, Send
-from ._flow.rate_limit import RateLimit
-from ._flow.retry import RetryPolicy
 from ._paging import ImagePager
+from ._pipeline.budget import Budget, Estimate
+from ._pipeline.call import Call, Middleware, Send
+from ._pipeline.pipeline import SessionStats
+from ._pipeline.rate_limit import RateLimit
+from ._pipeline.retry import RetryPolicy
+from ._protocol.credentials import ApiKey, Auth, Bearer, HeaderKey, SubscriptionKey
+from ._protocol.messages import Reply, Request
 from ._session import ImageSearchSession
 from ._version import __version__
-from ._wire.auth import ApiKey, Auth, Bearer, HeaderKey, SubscriptionKey
-from ._wire.exchange import Reply, Request
 from .events import Observer
 from .models import Attempt, NormalizedRectangle, Problem
 from .params import (

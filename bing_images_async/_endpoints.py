@@ -11,18 +11,18 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 from attrs import evolve, fields
 
-from . import _checks as checks
-from ._engine import Engine
+from . import _validation as checks
 from ._fan_out import STOP_ON, FanOut, Found, Outcome, Progress
-from ._flow.budget import Estimate
-from ._flow.chain import OnOutage
 from ._options import CommonOptions, DetailsOptions, SearchOptions
 from ._paging import LARGEST_PAGE, Dedupe, ImagePager
+from ._pipeline.budget import Estimate
+from ._pipeline.call import OnOutage
+from ._pipeline.pipeline import Engine
+from ._protocol.error_mapping import api_error
+from ._protocol.messages import Reply, Upload
+from ._protocol.response_reading import redirect_error
 from ._settings import View, seconds
 from ._upload import read_upload
-from ._wire.exchange import Reply, Upload
-from ._wire.faults import api_error
-from ._wire.reply import redirect_error
 from .errors import BingImagesError, InvalidRequestError
 from .models import Answer, Image, ImageAnswer, ImageInsights, TrendingImages
 from .params import CommonParams, DetailsParams, SearchParams, TrendingParams

@@ -14,22 +14,22 @@ import anyio
 import httpx
 from attrs import evolve
 
-from . import _checks as checks
+from . import _validation as checks
 from ._endpoints import Endpoints
-from ._engine import Engine, SessionStats
-from ._flow._patched import no_cookies
-from ._flow.budget import Budget
-from ._flow.carrier import Borrowed
-from ._flow.chain import Call, Middleware, OnOutage, Priority
-from ._flow.pool import ConnectionPool
-from ._flow.rate_limit import RateLimit
-from ._flow.retry import RetryPolicy
 from ._lifecycle import Lifecycle, finish
+from ._pipeline.budget import Budget
+from ._pipeline.call import Call, Middleware, OnOutage, Priority
+from ._pipeline.pipeline import Engine, SessionStats
+from ._pipeline.rate_limit import RateLimit
+from ._pipeline.retry import RetryPolicy
+from ._protocol.credentials import Auth, SubscriptionKey
+from ._protocol.messages import Reply, Request, Upload
+from ._protocol.request_building import Service, build
+from ._protocol.response_reading import decipher
 from ._settings import KeyLike, View, ViewOptions, auth_header, environment, hidden, key_source
-from ._wire.auth import Auth, SubscriptionKey
-from ._wire.exchange import Reply, Request, Upload
-from ._wire.reply import decipher
-from ._wire.request import Service, build
+from ._transport._patched import no_cookies
+from ._transport.carrier import Borrowed
+from ._transport.pool import ConnectionPool
 from .errors import InvalidRequestError, SessionStateError
 from .events import Hub, Observer
 from .models import Answer, ImageAnswer

@@ -16,13 +16,13 @@ from typing import Any, TypedDict
 
 from attrs import evolve, field, frozen
 
-from . import _checks as checks
-from ._flow.chain import OnOutage, Priority
-from ._flow.retry import RetryPolicy
-from ._flow.terminal import KeySource
+from . import _validation as checks
+from ._pipeline.call import OnOutage, Priority
+from ._pipeline.retry import RetryPolicy
+from ._pipeline.send import KeySource
+from ._protocol.credentials import ApiKey, Auth, SubscriptionKey
+from ._protocol.request_building import header_pairs
 from ._version import __version__
-from ._wire.auth import ApiKey, Auth, SubscriptionKey
-from ._wire.request import header_pairs
 from .errors import InvalidRequestError
 from .params import CommonParams, DetailsParams, Location, SafeSearch, SearchParams
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from ._checks import refuse
-from ._wire.exchange import Upload
+from ._protocol.messages import Upload
+from ._validation import refuse
 from .errors import InvalidRequestError
 from .params import ImageSource
 

@@ -18,7 +18,7 @@ from typing import IO, Any, Final, Self, cast
 import attrs
 from attrs import evolve, field, frozen
 
-from . import _checks as checks
+from . import _validation as checks
 from ._enums import (
     Aspect,
     Color,

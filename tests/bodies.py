@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bing_images_async._wire.exchange import Reply
+from bing_images_async._protocol.messages import Reply
 
 Json = dict[str, Any]
 

@@ -17,7 +17,7 @@ from raw_server import Play, RawConnection, RawServer, answer
 from session_kit import page
 
 from bing_images_async import ImageSearchSession, RetryPolicy
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError
 from bing_images_async.models import ImageAnswer
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import anyio
 from attrs import define, field
 
-from bing_images_async._flow.chain import Call, Send, TurnedBackError, Wire, compose
-from bing_images_async._wire.exchange import Reply, Request
+from bing_images_async._pipeline.call import Call, Send, TurnedBackError, Wire, compose
+from bing_images_async._protocol.messages import Reply, Request
 from bing_images_async.errors import AttemptTimeoutError, ConnectionFailedError
 from bing_images_async.events import Event, Hub
 

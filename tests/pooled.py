@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from bing_images_async._flow._patched import Transport
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport._patched import Transport
+from bing_images_async._transport.pool import ConnectionPool
 
 __all__ = ["ask"]
 

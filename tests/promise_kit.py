@@ -20,8 +20,8 @@ import pytest
 from sim import Link, Server, World, fixed_schedule
 
 from bing_images_async import ImageSearchSession
-from bing_images_async._flow.carrier import Incoming, Outgoing
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.carrier import Incoming, Outgoing
+from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError
 from bing_images_async.testing import Backend, run
 

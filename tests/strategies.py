@@ -15,7 +15,7 @@ import bodies
 from hypothesis import strategies as st
 from walk import Key, places
 
-from bing_images_async._wire.convert import wire_names
+from bing_images_async._protocol.decoding import wire_names
 from bing_images_async.models import Answer, ImageAnswer, ImageInsights, TrendingImages
 
 ENDPOINTS: dict[type[Answer], tuple[str, Callable[[], dict[str, Any]]]] = {

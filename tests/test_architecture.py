@@ -26,56 +26,22 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_version", "errors"}),
-    frozenset({"_checks"}),
+    frozenset({"_validation"}),
     frozenset({"models", "_enums", "_location", "_unset"}),
     frozenset({"params", "events"}),
-    frozenset({"_wire", "_options"}),
-    frozenset({"_flow"}),
+    frozenset({"_protocol", "_options", "_transport"}),
+    frozenset({"_pipeline"}),
     frozenset({"_lifecycle", "_settings", "_upload"}),
-    frozenset({"_engine", "_fan_out", "_paging"}),
+    frozenset({"_fan_out", "_paging"}),
     frozenset({"_endpoints"}),
     frozenset({"_session"}),
     frozenset({"", "__main__", "cli", "emulator", "testing"}),
 )
 """From the ground up. A module imports from lower floors and from its own package; `""` is the front door."""
 
-LINKS = frozenset({"breaker", "budget", "coalesce", "deadline", "latch", "permits", "rate_limit", "retry", "terminal"})
-"""The links of the chain: no link knows another."""
-HELPERS = frozenset(
-    {
-        "_address",
-        "_connection",
-        "_errors",
-        "_network",
-        "_patched",
-        "_tls",
-        "body",
-        "carrier",
-        "chain",
-        "departures",
-        "discretion",
-        "gate",
-        "line",
-        "pool",
-        "verdict",
-    }
-)
-"""What the links share, or was split off one of them."""
-
-HTTPX = frozenset(
-    {
-        "_flow._address",
-        "_flow._errors",
-        "_flow._patched",
-        "_flow._tls",
-        "_flow.carrier",
-        "_flow.pool",
-        "_flow.terminal",
-        "_session",
-    }
-)
+HTTPX = ("_transport", "_pipeline.send", "_session")
 """All of the client that may import httpx; the packages of the top floor may as well."""
-TOP = frozenset({"testing", "cli", "emulator"})
+TOP = ("testing", "cli", "emulator")
 
 LONGEST = 350
 LONG: dict[str, str] = {
@@ -88,7 +54,7 @@ PUBLIC = ("", "errors", "events", "models", "params", "testing", "emulator", "cl
 
 
 def dotted(file: Path) -> str:
-    """`_flow.pool` for `_flow/pool.py`, `models` for `models/__init__.py`, nothing for the front door."""
+    """`_transport.pool` for `_transport/pool.py`, `models` for `models/__init__.py`, nothing for the front door."""
     parts = list(file.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -185,35 +151,16 @@ def test_the_emulator_knows_no_client() -> None:
             assert foreign <= {"models", "params", "_enums", "_version"}, module
 
 
-def test_every_file_of_the_flow_is_a_link_or_a_helper() -> None:
-    """A new one has to be written into the table above, where its imports are then watched."""
-    assert {m.removeprefix("_flow.") for m in MODULES if m.startswith("_flow.")} == LINKS | HELPERS
-
-
-@pytest.mark.parametrize("name", sorted(LINKS | HELPERS))
-def test_no_link_knows_another(name: str) -> None:
-    """Links know the chain, helpers, errors, events and the data of the wire; helpers know no link."""
-    known = own_imports(f"_flow.{name}")
-    siblings = {other.removeprefix("_flow.") for other in known if other.startswith("_flow.")}
-    assert siblings - HELPERS == set()
-    outside = {other for other in known if not other.startswith("_flow")}
-    wire = {"_wire.auth", "_wire.exchange", "_wire.faults"}
-    assert {
-        other for other in outside if other.partition(".")[0] not in {"errors", "events", "models", "_checks"}
-    } <= wire
-
-
-def test_httpx_stays_where_the_wire_is() -> None:
+def test_httpx_stays_where_requests_are_sent() -> None:
     """All else deals in plain data."""
     using = {module for module in MODULES if imports_any(module, "httpx")}
-    assert {module for module in using if module.partition(".")[0] not in TOP} <= HTTPX
+    assert {module for module in using if not module.startswith((*HTTPX, *TOP))} == set()
 
 
-def test_httpcore_stays_in_the_pool() -> None:
-    """The pool and what it was split into."""
-    pool = {f"_flow.{name}" for name in ("pool", "_connection", "_errors", "_network", "_patched")}
-    using = {module for module in MODULES if imports_any(module, "httpcore", "h11")}
-    assert {module for module in using if not module.startswith("emulator.")} <= pool
+def test_httpcore_stays_in_the_transport() -> None:
+    """Whatever speaks HTTP stands in one package."""
+    using = {module for module in MODULES if imports_any(module, "httpcore", "h11", "httptools")}
+    assert {module for module in using if not module.startswith(("_transport", "emulator"))} == set()
 
 
 def test_no_backend_is_named_outside_testing() -> None:
@@ -222,8 +169,8 @@ def test_no_backend_is_named_outside_testing() -> None:
     assert {module.partition(".")[0] for module in naming} <= {"testing"}
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("_wire")])
-def test_the_wire_layer_does_no_io(module: str) -> None:
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("_protocol")])
+def test_the_protocol_layer_does_no_io(module: str) -> None:
     """Bytes to objects and back: nothing to await, no network, no files."""
     assert not imports_any(module, "anyio", "httpx", "httpcore", "socket", "ssl", "os", "pathlib", "time")
     tree = ast.parse(MODULES[module].read_text("utf-8"))
@@ -241,12 +188,12 @@ def test_inside_the_package_imports_are_relative() -> None:
 
 def test_the_walk_sees_imports() -> None:
     """Relative, nested, lazy and guarded ones; or the tests above would prove nothing."""
-    assert {"_flow.chain", "errors", "_wire.exchange"} <= own_imports("_flow.terminal")
+    assert {"_pipeline.call", "errors", "_protocol.messages"} <= own_imports("_pipeline.send")
     assert "emulator.local" in own_imports("_session")
     assert "emulator" not in own_imports("_session")
     assert {"errors", "models", "params", "_session"} <= own_imports("")
-    assert {"_checks", "errors"} <= own_imports("models.thumbnails")
-    assert imports_any("_flow.pool", "httpcore")
+    assert {"_validation", "errors"} <= own_imports("models.thumbnails")
+    assert imports_any("_transport.pool", "httpcore")
 
 
 # --- the core without the extras

@@ -15,7 +15,7 @@ from raw_server import RawServer, answering
 from session_kit import KEY, Chunks, session_with, streaming
 
 from bing_images_async import ImageSearchSession, RetryPolicy
-from bing_images_async._flow.body import BodyLimits, read_body
+from bing_images_async._transport.body import BodyLimits, read_body
 from bing_images_async.errors import (
     AuthenticationError,
     ConnectionFailedError,

@@ -12,8 +12,8 @@ from hypothesis import given, strategies as st
 from link_kit import FarEnd, a_call, reply
 
 from bing_images_async import Budget, RateLimit, RetryPolicy, SearchParams
-from bing_images_async._flow.budget import Estimate, Spending
-from bing_images_async._flow.chain import TurnedBackError
+from bing_images_async._pipeline.budget import Estimate, Spending
+from bing_images_async._pipeline.call import TurnedBackError
 from bing_images_async.errors import BudgetExceededError, InvalidRequestError
 from bing_images_async.testing import session_for, virtual_time
 

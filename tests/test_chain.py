@@ -12,7 +12,7 @@ from attrs import evolve
 from session_kit import HOST, KEY, Service, page, session_with
 
 from bing_images_async import Call, Reply, Request, RetryPolicy, Send
-from bing_images_async._flow.chain import compose
+from bing_images_async._pipeline.call import compose
 from bing_images_async.errors import BadRequestError, DeadlineExceededError, InvalidRequestError, ServerError
 from bing_images_async.testing import virtual_time
 

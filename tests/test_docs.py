@@ -23,7 +23,7 @@ import pytest
 
 import bing_images_async
 from bing_images_async import errors
-from bing_images_async._wire.request import Service
+from bing_images_async._protocol.request_building import Service
 from bing_images_async.cli.app import program
 from bing_images_async.emulator import open_openmoji
 from bing_images_async.emulator.faults import FAULTS

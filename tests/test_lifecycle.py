@@ -14,7 +14,7 @@ import pytest
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ImageSearchSession
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import SessionStateError
 from bing_images_async.testing import virtual_time
 

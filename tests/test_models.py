@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bing_images_async import models
-from bing_images_async._wire.convert import structure, wire_names
-from bing_images_async._wire.reply import decipher
+from bing_images_async._protocol.decoding import structure, wire_names
+from bing_images_async._protocol.response_reading import decipher
 from bing_images_async.errors import BadRequestError, InvalidRequestError
 from bing_images_async.models import (
     Attempt,

@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import given, strategies as st
 
-from bing_images_async import _checks as checks
+from bing_images_async import _validation as checks
 from bing_images_async._enums import ItemAvailability
 from bing_images_async._options import CommonOptions, DetailsOptions, SearchOptions
 from bing_images_async.errors import InvalidRequestError

@@ -16,9 +16,9 @@ import httpx
 import pytest
 from pooled import ask
 
-from bing_images_async._flow import _connection, pool as pool_module
-from bing_images_async._flow.carrier import Outgoing
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport import connection as _connection, pool as pool_module
+from bing_images_async._transport.carrier import Outgoing
+from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import ResponseTooLargeError, SessionStateError
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,8 @@ from anyio.streams.tls import TLSStream
 from pooled import ask
 from raw_server import OK, Play, RawConnection, RawServer, answer, answering, serving
 
-from bing_images_async._flow._patched import Transport
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport._patched import Transport
+from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError, ResponseTooLargeError, SessionStateError
 
 pytestmark = pytest.mark.anyio

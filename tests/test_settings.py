@@ -14,8 +14,8 @@ import pytest
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ApiKey, Bearer, HeaderKey, ImageSearchSession, SubscriptionKey
-from bing_images_async._flow.carrier import Borrowed
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.carrier import Borrowed
+from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import InvalidRequestError
 from bing_images_async.testing import virtual_time
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from bing_images_async._wire.convert import wire_names
+from bing_images_async._protocol.decoding import wire_names
 
 _DATE = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)(T(?P<time>\d\d:\d\d:\d\d)(\.(?P<fraction>\d{1,6})\d*)?(?P<zone>Z)?)?", re.ASCII

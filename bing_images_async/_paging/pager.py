@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, get_args
 
 from attrs import evolve
 
-from .. import _checks as checks
+from .. import _validation as checks
 from ..errors import InvalidRequestError, SessionStateError
 from ..models import Attempt, Image, ImageAnswer
 from ..params import UNSET, SearchParams

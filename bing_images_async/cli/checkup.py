@@ -14,10 +14,10 @@ import anyio
 import click
 from attrs import frozen
 
+from .._protocol.request_building import Service as Address
 from .._session import DEFAULT_BASE_URL
 from .._settings import environment
 from .._version import __version__
-from .._wire.request import Service as Address
 from ..errors import BingImagesError
 from .exit_codes import Exit, exit_code
 from .options import in_options

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import click
 
+from .._protocol.decoding import unstructure
 from .._upload import LARGEST_UPLOAD
-from .._wire.convert import unstructure
 from ..models import ImageInsights
 from ..params import DetailsParams
 from .card import card_of

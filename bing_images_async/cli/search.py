@@ -10,8 +10,8 @@ import click
 from attrs import frozen
 
 from .._paging import ImagePager
+from .._protocol.decoding import unstructure
 from .._session import ImageSearchSession
-from .._wire.convert import unstructure
 from ..models import Image, ImageAnswer
 from ..params import SearchParams
 from .card import card_of

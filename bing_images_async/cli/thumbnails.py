@@ -9,10 +9,10 @@ import anyio
 import httpx
 from attrs import define, field
 
-from .._flow.body import BodyLimits, read_body
-from .._flow.carrier import Outgoing
-from .._flow.pool import ConnectionPool
 from .._session import ImageSearchSession
+from .._transport.body import BodyLimits, read_body
+from .._transport.carrier import Outgoing
+from .._transport.pool import ConnectionPool
 from .._version import __version__
 from ..errors import BingImagesError, InvalidRequestError
 

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import click
 
-from .._wire.convert import unstructure
+from .._protocol.decoding import unstructure
 from ..models import Image, Query, TrendingImages, TrendingImagesTile
 from ..params import TrendingParams
 from .card import Card, card_of

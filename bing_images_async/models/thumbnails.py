@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .._checks import integer, one_of_texts
+from .._validation import integer, one_of_texts
 from ..errors import InvalidRequestError
 
 __all__ = ["Crop", "thumbnail_url"]

@@ -14,7 +14,7 @@ from faults_kit import SEARCH, emulated, impression
 from service_kit import NOON, client, errors
 
 from bing_images_async import ImageSearchSession
-from bing_images_async._wire.retry_after import retry_after, wait_in_message
+from bing_images_async._protocol.retry_after import retry_after, wait_in_message
 from bing_images_async.emulator import FaultRule, Latency, Profile, synthetic
 from bing_images_async.emulator.local import LocalService
 from bing_images_async.testing import virtual_time

@@ -11,7 +11,7 @@ import pytest
 from faults_kit import raised
 from hypothesis import given, strategies as st
 
-from bing_images_async._wire.retry_after import quota_refill
+from bing_images_async._protocol.retry_after import quota_refill
 from bing_images_async.emulator import FAULTS, PROFILES, FaultRule, Latency, Profile, synthetic
 from bing_images_async.emulator.faults import parse_rules
 from bing_images_async.emulator.journal import Journal, Record, fingerprint

@@ -14,7 +14,7 @@ import httpcore
 import pytest
 
 from bing_images_async import ImageSearchSession
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.pool import ConnectionPool
 
 from . import Link, Reply, Scenario, Server, World, cancel_everywhere, run_cancelled
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from bing_images_async import ImageSearchSession
-from bing_images_async._flow.pool import ConnectionPool
+from bing_images_async._transport.pool import ConnectionPool
 
 from .journal import Journal
 from .network import ConnectFault, Connection, Network, Outage

@@ -31,8 +31,8 @@ Decode = Callable[[bytes], object]
 
 
 def _ours() -> Decode:
-    from bing_images_async._wire.exchange import Reply
-    from bing_images_async._wire.reply import decipher
+    from bing_images_async._protocol.messages import Reply
+    from bing_images_async._protocol.response_reading import decipher
     from bing_images_async.models import ImageAnswer
 
     headers = {

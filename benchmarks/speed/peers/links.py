@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 
 from bing_images_async import ImageSearchSession, RateLimit
-from bing_images_async._flow.chain import Call
-from bing_images_async._wire.exchange import Reply, Request
+from bing_images_async._pipeline.call import Call
+from bing_images_async._protocol.messages import Reply, Request
 
 from .instant import HEADERS, URL
 

@@ -157,7 +157,7 @@ def _beside(session: ImageSearchSession) -> dict[str, Use]:
 
 
 def _building(session: Any) -> Use:
-    from bing_images_async._wire.request import build
+    from bing_images_async._protocol.request_building import build
 
     service, defaults = session._service, session._view.defaults
 
@@ -183,8 +183,8 @@ def _receiving(session: Any) -> Use:
 
 
 def _decoding(_: object) -> Use:
-    from bing_images_async._wire.exchange import Reply
-    from bing_images_async._wire.reply import decipher
+    from bing_images_async._protocol.messages import Reply
+    from bing_images_async._protocol.response_reading import decipher
     from bing_images_async.models import ImageAnswer
 
     body = page(35)

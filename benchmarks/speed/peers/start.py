@@ -16,8 +16,8 @@ def ours(body: bytes | None) -> None:
         return
     import anyio
 
-    from bing_images_async._wire.exchange import Reply
-    from bing_images_async._wire.reply import decipher
+    from bing_images_async._protocol.messages import Reply
+    from bing_images_async._protocol.response_reading import decipher
 
     headers = {"content-type": "application/json; charset=utf-8"}
 

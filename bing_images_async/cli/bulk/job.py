@@ -11,8 +11,8 @@ from typing import IO, Any
 import click
 from attrs import frozen
 
-from ..._flow.budget import Budget
-from ..._flow.rate_limit import RateLimit
+from ..._pipeline.budget import Budget
+from ..._pipeline.rate_limit import RateLimit
 from ...params import SearchParams
 from ..options import given, option_name
 from .apart import check_apart

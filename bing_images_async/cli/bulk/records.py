@@ -9,7 +9,7 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from ..._fan_out import Outcome
-from ..._wire.convert import Flawed, converter, unstructure
+from ..._protocol.decoding import Flawed, converter, unstructure
 from ...errors import ApiError, BingImagesError, InvalidRequestError
 from ...models import Image
 from ...params import Location

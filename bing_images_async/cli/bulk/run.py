@@ -11,7 +11,7 @@ from anyio import to_thread
 from attrs import define, field, frozen
 
 from ..._fan_out import STOP_ON, Outcome
-from ..._flow.chain import OnOutage
+from ..._pipeline.call import OnOutage
 from ..._session import ImageSearchSession
 from ...errors import BingImagesError, BudgetExceededError, DeadlineExceededError
 from ...params import SearchParams

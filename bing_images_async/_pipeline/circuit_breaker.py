@@ -1,0 +1,216 @@
+"""The circuit breaker: while the service is down, do not send; find out early that it is back.
+
+It opens after ten failures in a row and then lets single calls through as probes, 1, 2, 4, … seconds
+apart, jittered. The gap never exceeds an eighth of the outage so far (8 s at least, 30 s at most), and
+a probe may take no longer than the gap: a short outage is noticed to be over within seconds, even if
+requests vanish without a trace; a long one is not pestered. What other calls do
+meanwhile is theirs to say: `on_outage="fail"` raises at once, `"wait"` waits with the call's clock
+stopped.
+
+Ten timeouts in a row take as long as a timeout takes, and at 50 requests per second all permits are
+on their way into a black hole by then. So the breaker also stalls: once ten requests have gone
+unanswered for several times the usual latency, nothing more is sent until an answer or a failure
+says which it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import anyio
+
+from .._protocol.messages import Reply
+from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError
+from ..events import BreakerChanged, Hub
+from .call import Call, Send, TurnedBackError, Wire
+from .classification import failure_of, is_transient, was_sent_and_failed
+from .probe_gate import Gate
+
+__all__ = ["Breaker"]
+
+_THRESHOLD = 10  # failures in a row, or requests without an answer
+_FIRST_GAP = 1.0  # seconds
+_SHORT_GAP = 8.0
+_LONGEST_GAP = 30.0
+_SHARE_OF_OUTAGE = 1 / 8
+_SHORTEST_PROBE = 2.0
+_SILENCE = 0.25  # seconds
+_LATENCIES = 5  # times the usual latency
+
+
+class Breaker:
+    """Closed, open or, while a probe is under way, half-open. One for a session and its siblings."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        random: Callable[[], float],
+        hub: Hub,
+        on_open: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._random = random
+        self._hub = hub
+        self._gate = Gate(on_shut=on_open)
+        self._on_close = on_close
+        self._stall = _Stall(wire)
+        self._failures = 0
+        self._gap = _FIRST_GAP
+        self._open_since = 0.0
+        self._probed_at = 0.0
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open` or `half-open`."""
+        if not self._gate.is_shut:
+            return "closed"
+        return "half-open" if self._gate.has_probe else "open"
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for the service to come back."""
+        return self._gate.waiting
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Let `call` in if the service is believed to be up, and learn from how it ends."""
+        await self._enter(call)
+        try:
+            reply = await send(call)
+        except BaseException as error:
+            if was_sent_and_failed(call, error):
+                self._learn(call, failed=True)
+            elif call.sent is not None and _shows_life(error):
+                self._learn(call, failed=False)  # the service is there, whatever it sent
+            else:
+                self._gate.abandon(call)
+                self._stall.settle()
+            raise
+        failure = failure_of(call, reply)
+        self._stall.answered(call)
+        self._learn(call, failed=failure is not None and is_transient(failure, call.endpoint))
+        return reply
+
+    def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
+        """The last look before the wire."""
+        self._gate.turn_back(call)
+        if self._gate.is_probed_by(call):
+            self._probed_at = anyio.current_time()
+            self._tell("half-open")
+            call.attempt_timeout = min(call.attempt_timeout, max(_SHORTEST_PROBE, self._gap))
+        elif self._stall.is_on():
+            raise TurnedBackError
+        self._stall.sending()
+        return send(call)
+
+    async def _enter(self, call: Call) -> None:
+        while True:
+            if not self._gate.admits(call):
+                if call.on_outage == "fail":
+                    raise self._unavailable()
+                await self._gate.wait(call, "breaker")
+            elif self._gate.is_probed_by(call) or not self._stall.is_on():
+                return
+            else:
+                await self._stall.wait(call)
+
+    def _learn(self, call: Call, *, failed: bool) -> None:
+        self._stall.settle()
+        if not failed:
+            self._failures = 0
+            if self._gate.is_shut:
+                self._close()
+            return
+        self._failures += 1
+        if not self._gate.is_shut:
+            if self._failures >= _THRESHOLD:
+                self._open_since = anyio.current_time()
+                self._gap = _FIRST_GAP
+                self._shut(self._open_since)
+        elif self._gate.is_probed_by(call):
+            outage = anyio.current_time() - self._open_since
+            longest = min(_LONGEST_GAP, max(_SHORT_GAP, _SHARE_OF_OUTAGE * outage))
+            self._gap = min(2 * self._gap, longest)
+            self._shut(self._probed_at)
+
+    def _shut(self, since: float) -> None:
+        self._stall.reset()
+        self._gate.shut(since + self._gap * (0.75 + 0.25 * self._random()))
+        self._tell("open", self._gate.retry_after())
+
+    def _close(self) -> None:
+        self._on_close()
+        self._gate.open()
+        self._tell("closed")
+
+    def _tell(self, state: Literal["open", "half-open", "closed"], retry_after: float | None = None) -> None:
+        if self._hub:
+            self._hub.tell(BreakerChanged(at=anyio.current_time(), state=state, retry_after=retry_after))
+
+    def _unavailable(self) -> ServiceUnavailableError:
+        wait = self._gate.retry_after()
+        return ServiceUnavailableError(
+            f"The service failed {self._failures} times in a row; the next try is due in {wait:.3g} s. "
+            'To wait for it instead, use on_outage="wait".',
+            retry_after=wait,
+        )
+
+
+def _shows_life(error: BaseException) -> bool:
+    """Something was there to send what could not be read. (A certificate that is not valid shows nothing.)"""
+    return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError)
+
+
+class _Stall:
+    """Notices that many requests are out and none comes back, long before they time out."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._latency: float | None = None
+        self._unanswered = 0
+        self._silent_since: float | None = None
+        self._over: anyio.Event | None = None
+
+    def sending(self) -> None:
+        self._unanswered += 1
+        if self._silent_since is None:
+            self._silent_since = anyio.current_time()
+
+    def answered(self, call: Call) -> None:
+        if call.sent is None:
+            return
+        latency = anyio.current_time() - call.sent
+        self._latency = latency if self._latency is None else 0.9 * self._latency + 0.1 * latency
+        self._unanswered = 0
+        self._silent_since = None
+
+    def settle(self) -> None:
+        """An attempt ended, one way or the other: look again."""
+        if self._wire.requests == 0:
+            self._unanswered = 0
+            self._silent_since = None
+        if not self.is_on():
+            self._release()
+
+    def reset(self) -> None:
+        """It is clear what it was: an outage."""
+        self._unanswered = 0
+        self._silent_since = None
+        self._release()
+
+    async def wait(self, call: Call) -> None:
+        if self._over is None:
+            self._over = anyio.Event()
+        with call.waiting("an answer to earlier requests", clock_stops=call.on_outage == "wait"):
+            await self._over.wait()
+
+    def is_on(self) -> bool:
+        if self._unanswered < _THRESHOLD or self._silent_since is None or self._latency is None:
+            return False
+        return anyio.current_time() - self._silent_since > max(_SILENCE, _LATENCIES * self._latency)
+
+    def _release(self) -> None:
+        if self._over is not None:
+            self._over.set()
+            self._over = None

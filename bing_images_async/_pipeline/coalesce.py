@@ -1,0 +1,72 @@
+"""Single flight: identical requests that are under way at the same time share one.
+
+The first of them, the leader, sends; the others wait for its answer. Each is a call of its own with
+its own deadline: cancelling a follower concerns nobody else, and if the leader is cancelled, or its
+time is up, one of the followers sends in its place.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable
+
+import anyio
+from attrs import define, field
+
+from .._protocol.messages import Reply, Request
+from ..errors import BingImagesError, DeadlineExceededError
+from .call import Call, OnOutage, Priority, Send
+
+__all__ = ["Coalesce"]
+
+
+_Key = tuple[Request, OnOutage, Priority]
+
+
+@define(eq=False)
+class _Flight:
+    leader: Call
+    landed: anyio.Event = field(factory=anyio.Event)
+    reply: Reply | None = None
+    error: BingImagesError | None = None
+
+
+class Coalesce:
+    """Remembers what is under way, for the calls that asked to share."""
+
+    def __init__(self) -> None:
+        self._flights: dict[_Key, _Flight] = {}
+
+    def __call__(self, call: Call, send: Send, /) -> Awaitable[Reply]:
+        """Join the flight of an equal request, or start one."""
+        return self._share(call, send) if call.coalesce and call.request.upload is None else send(call)
+
+    async def _share(self, call: Call, send: Send) -> Reply:
+        key = (call.request, call.on_outage, call.priority)
+        while (flight := self._flights.get(key)) is not None:
+            with call.waiting("another call's answer", clock_stops=call.on_outage == "wait"):
+                await flight.landed.wait()
+            if flight.reply is None and flight.error is None:
+                continue
+            call.attempts.extend(flight.leader.attempts)
+            call.reason = flight.leader.reason
+            if flight.reply is not None:
+                return flight.reply
+            assert flight.error is not None
+            raise copy.copy(flight.error)
+        return await self._lead(key, call, send)
+
+    async def _lead(self, key: _Key, call: Call, send: Send) -> Reply:
+        flight = self._flights[key] = _Flight(call)
+        try:
+            reply = await send(call)
+            if call.reason != "deadline":
+                flight.reply = reply
+            return reply
+        except BingImagesError as error:
+            if call.reason != "deadline" and not isinstance(error, DeadlineExceededError):
+                flight.error = error
+            raise
+        finally:
+            del self._flights[key]
+            flight.landed.set()

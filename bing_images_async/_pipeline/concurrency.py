@@ -1,0 +1,134 @@
+"""Permits: how many attempts may be under way at once, as many as the service bears.
+
+Additive increase, multiplicative decrease, and only on signs of congestion: timeouts, resets and
+5xx among more than a fifth of the recent attempts. A cut on every failure would hold the limit at
+a fraction of what a service with a few per cent of faults can take.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+
+from .._protocol.messages import Reply
+from ..events import ConcurrencyChanged, Hub
+from .call import Call, Send, Wire
+from .classification import failure_of, is_transient, was_sent_and_failed
+from .wait_queue import Line
+
+__all__ = ["Permits"]
+
+_LEAST = 4
+_CUT = 0.7
+_CONGESTED = 0.2  # share of recent attempts that failed
+_RECENT = 20  # attempts, at least
+_SPARE_FROM = 8  # from this limit on, one permit is kept for interactive calls
+
+
+class Permits:
+    """At most `max_concurrency` attempts at once, granted by call number, interactive calls first."""
+
+    def __init__(self, max_concurrency: int, wire: Wire, hub: Hub) -> None:
+        self._most = max_concurrency
+        self._limit = float(max_concurrency)
+        self._wire = wire
+        self._hub = hub
+        self._line = Line()
+        self._in_use = 0
+        self._recent: deque[bool] = deque()  # True: failed
+        self._failures = 0
+        self._successes = 0
+        self._last_cut = -1.0
+
+    @property
+    def limit(self) -> int:
+        """Permits there are at this moment."""
+        return int(self._limit)
+
+    @property
+    def in_use(self) -> int:
+        """Permits that are taken."""
+        return self._in_use
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for one."""
+        return len(self._line)
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Send with a permit, and learn from how it ends."""
+        await self._acquire(call)
+        try:
+            reply = await send(call)
+            failure = failure_of(call, reply)
+            self._learn(call, failed=failure is not None and is_transient(failure, call.endpoint))
+            return reply
+        except BaseException as error:
+            if was_sent_and_failed(call, error):
+                self._learn(call, failed=True)
+            raise
+        finally:
+            self._in_use -= 1
+            self._grant()
+
+    def dismiss(self) -> None:
+        """Turn back every call that waits."""
+        self._line.dismiss()
+
+    async def _acquire(self, call: Call) -> None:
+        if not self._line and self._is_free(call):
+            self._in_use += 1
+            return
+        place = self._line.join(call)
+        # A spare permit may be free for this very call, though others wait.
+        self._grant()
+        try:
+            with call.waiting("permit", clock_stops=not call.queueing_counts):
+                await place.turn()
+        except BaseException:
+            if self._line.leave(place):
+                self._in_use -= 1
+                self._grant()
+            raise
+
+    def _is_free(self, call: Call) -> bool:
+        return self._in_use < (self._limit_for_bulk if call.priority == "bulk" else self.limit)
+
+    @property
+    def _limit_for_bulk(self) -> int:
+        return self.limit - 1 if self.limit >= _SPARE_FROM else self.limit
+
+    def _grant(self) -> None:
+        while self._in_use < self.limit:
+            place = self._line.next(bulk_too=self._in_use < self._limit_for_bulk)
+            if place is None:
+                return
+            self._in_use += 1
+            self._line.grant(place)
+
+    def _learn(self, call: Call, *, failed: bool) -> None:
+        self._recent.append(failed)
+        self._failures += failed
+        size = max(_RECENT, self.limit)
+        while len(self._recent) > size:
+            self._failures -= self._recent.popleft()
+        if failed:
+            if self._failures > _CONGESTED * size and call.sent is not None and call.sent > self._last_cut:
+                self._cut()
+        elif self._limit < self._most and self._wire.requests * 2 >= self.limit:
+            self._successes += 1
+            if self._successes >= self.limit:
+                self._change_to(min(self._most, self._limit + 1))
+
+    def _cut(self) -> None:
+        self._last_cut = anyio.current_time()
+        self._recent.clear()
+        self._failures = 0
+        self._change_to(max(min(_LEAST, self._most), self._limit * _CUT))
+
+    def _change_to(self, limit: float) -> None:
+        before, self._limit = self.limit, limit
+        self._successes = 0
+        if self._hub and self.limit != before:
+            self._hub.tell(ConcurrencyChanged(at=anyio.current_time(), limit=self.limit, previous=before))

@@ -1,0 +1,54 @@
+"""One monotonic deadline over everything a call does: queueing, pacing, attempts, bodies and back-off.
+
+A scope around the whole is what holds against a peer that sends a byte now and then, which timeouts
+per read do not. For calls that wait for outages to end (`on_outage="wait"`) the clock stands still
+while a gate or a pause holds them: gates say so themselves, pauses through `pause()`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import anyio
+
+from .._protocol.messages import Reply
+from ..errors import DeadlineExceededError
+from .call import Call, Send
+
+__all__ = ["Deadline"]
+
+
+class Deadline:
+    """Ends each call at its `deadline`."""
+
+    def __init__(self) -> None:
+        self._waiting: set[Call] = set()
+        self._paused_until = -math.inf
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Raises `DeadlineExceededError` when the time is up."""
+        if call.deadline == math.inf:
+            return await send(call)
+        # Where queueing is no time of the call anyway, the limiter's wait stops its clock, pauses included.
+        waits = call.on_outage == "wait" and call.queueing_counts
+        if waits:
+            call.deadline += max(0.0, self._paused_until - call.started)
+            self._waiting.add(call)
+        try:
+            with anyio.CancelScope(deadline=call.deadline) as call.scope:
+                return await send(call)
+        finally:
+            if waits:
+                self._waiting.discard(call)
+        raise DeadlineExceededError(
+            f"The call did not end in time ({call.deadline - call.started:.3g} s): it was waiting for "
+            f"{call.waiting_for}. Give it a longer timeout, or more room (rate_limit, max_concurrency).",
+            waited_for=call.waiting_for,
+        )
+
+    def pause(self, seconds: float) -> None:
+        """For `seconds` more nothing is sent, and that is no time of the calls that wait for outages."""
+        self._paused_until = max(self._paused_until, anyio.current_time()) + seconds
+        for call in self._waiting:
+            if not call.clock_stands:
+                call.extend(seconds)

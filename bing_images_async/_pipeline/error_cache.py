@@ -1,0 +1,139 @@
+"""Latches: answers after which asking again is no use for a while.
+
+A refused key (401), a used-up quota (403), a suspicion of abuse (200 without a body), a pause longer
+than anyone wants to wait (429): the answer that said so is given to every later call, without asking
+the service, until the key changes or the time is up; then one call asks, and its answer decides.
+A thousand waiting calls cost one request, not a thousand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import anyio
+from attrs import evolve
+
+from .._protocol.credentials import ApiKey
+from .._protocol.messages import Reply
+from ..errors import ApiError, AuthenticationError, QuotaExhaustedError, SuspectedAbuseError
+from ..events import Hub, LatchChanged
+from .call import Call, Send, TurnedBackError
+from .classification import failure_of, is_throttle
+from .probe_gate import Gate
+
+__all__ = ["Latch"]
+
+_PERIOD = 60.0  # seconds, where the service names none
+
+
+class Latch:
+    """Remembers one such answer at a time, for a session and its siblings."""
+
+    def __init__(
+        self,
+        key: Callable[[], Awaitable[ApiKey | None]],
+        *,
+        longest_pause: float,
+        hub: Hub,
+        on_hold: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._key = key
+        self._longest_pause = longest_pause
+        self._hub = hub
+        self._gate = Gate(on_shut=on_hold)
+        self._reply: Reply | None = None
+        self._failure: ApiError | None = None
+        self._for_key: ApiKey | None = None
+
+    @property
+    def error(self) -> str | None:
+        """The name of the error that calls get without being sent, if there is one."""
+        return None if self._failure is None else type(self._failure).__name__
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for it to open."""
+        return self._gate.waiting
+
+    async def __call__(self, call: Call, send: Send, /) -> Reply:
+        """Answer from memory while latched; else send, and start anew if the attempt was turned back."""
+        while True:
+            try:
+                answer = await self._enter(call)
+                if answer is not None:
+                    return answer
+                reply = await send(call)
+            except TurnedBackError:
+                self._gate.abandon(call)
+                continue
+            except BaseException:
+                self._gate.abandon(call)
+                raise
+            self._learn(call, reply)
+            return reply
+
+    def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
+        """The last look before the wire."""
+        self._gate.turn_back(call)
+        return send(call)
+
+    async def _enter(self, call: Call) -> Reply | None:
+        """Wait, or take the remembered answer, or go on (`None`)."""
+        while self._reply is not None:
+            if self._for_key is not None and await self._is_for_another_key():
+                self._release()
+            elif self._gate.admits(call):
+                return None
+            elif call.on_outage == "wait" and _may_pass(self._failure):
+                await self._gate.wait(call, "latch")
+            else:
+                return self._remembered(self._reply)
+        return None
+
+    def _remembered(self, reply: Reply) -> Reply:
+        """The reply that shut the latch; if it said how long to wait, it says now how long is left."""
+        if "retry-after" not in reply.headers:
+            return reply
+        left = math.ceil(self._gate.retry_after())
+        return evolve(reply, headers={**reply.headers, "retry-after": str(left)})
+
+    async def _is_for_another_key(self) -> bool:
+        key = await self._key()
+        return self._for_key is not None and key != self._for_key  # another call may have released it meanwhile
+
+    def _learn(self, call: Call, reply: Reply) -> None:
+        failure = failure_of(call, reply)
+        if failure is not None and self._is_lasting(failure):
+            self._hold(call, reply, failure)
+        elif failure is None and self._gate.is_probed_by(call):  # of one sent before the latch it says nothing
+            self._release()
+        else:
+            self._gate.abandon(call)
+
+    def _is_lasting(self, failure: ApiError) -> bool:
+        if isinstance(failure, AuthenticationError | QuotaExhaustedError | SuspectedAbuseError):
+            return True
+        return is_throttle(failure) and (failure.retry_after or 0.0) > self._longest_pause
+
+    def _hold(self, call: Call, reply: Reply, failure: ApiError) -> None:
+        wait = _PERIOD if failure.retry_after is None else failure.retry_after
+        is_news = self.error != type(failure).__name__ or self._gate.is_probed_by(call)
+        self._reply, self._failure = reply, failure
+        self._for_key = call.key if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
+        self._gate.shut(anyio.current_time() + wait)
+        if not _may_pass(failure):
+            self._gate.dismiss()  # who waited for something else to pass
+        if self._hub and is_news:  # of 64 answers that were under way, one is enough
+            self._hub.tell(LatchChanged(at=anyio.current_time(), error=self.error, retry_after=wait))
+
+    def _release(self) -> None:
+        self._reply = self._failure = self._for_key = None
+        self._gate.open()
+        if self._hub:
+            self._hub.tell(LatchChanged(at=anyio.current_time(), error=None))
+
+
+def _may_pass(failure: ApiError | None) -> bool:
+    """Worth waiting for, by those who wait for outages to end: a key does not mend itself, a pause is over one day."""
+    return failure is not None and (isinstance(failure, SuspectedAbuseError) or is_throttle(failure))

@@ -1,0 +1,114 @@
+"""A gate that is shut for a time and then lets single calls through, to see whether it may open again.
+
+The circuit breaker and the latches are gates that differ in what shuts and opens them. A gate is
+looked at twice: when a call arrives, and at the last moment before the wire (`turn_back`), because
+it may have been shut while the call waited for a permit or a slot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+
+from .call import Call, TurnedBackError
+from .wait_queue import Line
+
+__all__ = ["Gate"]
+
+
+class Gate:
+    """Open, or shut until a time at which one call, the probe, may pass."""
+
+    def __init__(self, *, on_shut: Callable[[], None]) -> None:
+        self._on_shut = on_shut
+        self._probe_at: float | None = None
+        self._probe: Call | None = None
+        self._line = Line()
+
+    @property
+    def is_shut(self) -> bool:
+        """Only a probe passes."""
+        return self._probe_at is not None
+
+    @property
+    def has_probe(self) -> bool:
+        """A probe is under way."""
+        return self._probe is not None
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for it to open."""
+        return len(self._line)
+
+    def retry_after(self) -> float:
+        """Seconds until the next probe may pass."""
+        return 0.0 if self._probe_at is None else max(0.0, self._probe_at - anyio.current_time())
+
+    def admits(self, call: Call) -> bool:
+        """May `call` go on? If it is time for a probe and none is under way, `call` becomes it."""
+        if self._probe_at is None or self._probe is call:
+            return True
+        if self._probe is None and not self._line and anyio.current_time() >= self._probe_at:
+            self._take_as_probe(call)
+            return True
+        return False
+
+    async def wait(self, call: Call, what: str) -> None:
+        """Wait until the gate opens, or until `call` may pass as the probe; the call's clock stands still."""
+        place = self._line.join(call)
+        with call.waiting(what, clock_stops=True):
+            try:
+                await self._line.wait(place, due=self._due, serve=self._send_probe)
+            except BaseException:
+                self.abandon(call)
+                raise
+
+    def is_probed_by(self, call: Call) -> bool:
+        """`call` is the probe that is under way."""
+        return self._probe is call
+
+    def turn_back(self, call: Call) -> None:
+        """Raise `TurnedBackError` if the gate was shut while `call` was on its way."""
+        if self._probe_at is not None and self._probe is not call:
+            raise TurnedBackError
+
+    def shut(self, probe_at: float) -> None:
+        """Shut it, or keep it shut, until `probe_at`; turn back all that were let in and not sent."""
+        self._probe_at = probe_at
+        self._probe = None
+        self._on_shut()
+        self._line.dismiss(where=lambda call: call.on_outage == "fail")
+        self._line.rouse()
+
+    def dismiss(self) -> None:
+        """Turn back everybody who waits."""
+        self._line.dismiss()
+
+    def open(self) -> None:
+        """Open it: everybody who waits may go on, in order."""
+        self._probe_at = self._probe = None
+        while (place := self._line.next()) is not None:
+            self._line.grant(place)
+
+    def abandon(self, call: Call) -> None:
+        """`call` ends without having found out anything; if it was the probe, the next in line is."""
+        if self._probe is call:
+            self._probe = None
+            call.is_probe = False
+            self._line.rouse()
+
+    def _due(self) -> float:
+        assert self._probe_at is not None, "who opens the gate lets everybody go"
+        return math.inf if self._probe is not None else self._probe_at
+
+    def _send_probe(self) -> None:
+        place = self._line.next()
+        assert place is not None
+        self._take_as_probe(place.call)
+        self._line.grant(place)
+
+    def _take_as_probe(self, call: Call) -> None:
+        self._probe = call
+        call.is_probe = True

@@ -1,0 +1,218 @@
+"""Single flight: equal requests at the same time are one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from attrs import evolve
+from link_kit import NOBODY, Ends, FarEnd, a_call, chained, refused, reply, throttled
+from sim import cancel_everywhere
+
+from bing_images_async._pipeline.call import Call
+from bing_images_async._pipeline.coalesce import Coalesce
+from bing_images_async._pipeline.deadline import Deadline
+from bing_images_async._pipeline.retry import Retry, RetryBudget, RetryPolicy
+from bing_images_async._protocol.messages import Upload
+from bing_images_async.errors import ConnectionFailedError, DeadlineExceededError
+
+
+def shared(**options: Any) -> Call:
+    return a_call(coalesce=True, **options)
+
+
+async def together(send: Any, *calls: Call, ends: Ends | None = None) -> Ends:
+    ends = ends or Ends()
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, send, call)
+            await anyio.sleep(0.01)
+    return ends
+
+
+def a_retry() -> Retry:
+    return Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.5, hub=NOBODY)
+
+
+@pytest.mark.anyio
+async def test_one_request_for_all() -> None:
+    """Ten equal calls share one answer, and what it took; the eleventh, afterwards, asks anew."""
+    end = FarEnd([reply(500), reply()], latency=1.0)
+    link = Coalesce()
+    send = chained(link, a_retry(), to=end)
+    calls = [shared() for _ in range(10)]
+    ends = await together(send, *calls)
+    assert [ends[call] for call in calls] == [reply()] * 10
+    assert len(end.sent) == 2
+    assert all(call.attempts == calls[0].attempts for call in calls)
+    assert [attempt.status for attempt in calls[9].attempts] == [500, 200]
+    assert calls[9].waited == {"another call's answer": pytest.approx(2.05 - 0.09)}
+    await send(shared())
+    assert (len(end.sent), link._flights) == (3, {})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"query": "ship"},
+        {"endpoint": "trending"},
+        {"on_outage": "wait"},
+        {"priority": "bulk"},
+        {"coalesce": False},
+    ],
+)
+async def test_what_differs_is_not_shared(other: dict[str, Any]) -> None:
+    """Another question, another way of waiting, or the wish to be alone."""
+    end = FarEnd(latency=1.0)
+    await together(chained(Coalesce(), to=end), shared(), a_call(**{"coalesce": True, **other}))
+    assert len(end.sent) == 2
+
+
+@pytest.mark.anyio
+async def test_uploads_are_never_shared() -> None:
+    """Comparing megabytes is no saving."""
+    end, calls = FarEnd(latency=1.0), [shared(), shared()]
+    for call in calls:
+        call.request = evolve(call.request, upload=Upload("boat.jpg", b"same"))
+    await together(chained(Coalesce(), to=end), *calls)
+    assert len(end.sent) == 2
+
+
+@pytest.mark.anyio
+async def test_a_follower_that_is_cancelled_concerns_nobody() -> None:
+    """The others get their answer."""
+    end, leader, follower = FarEnd(latency=1.0), shared(), shared()
+    send = chained(Coalesce(), to=end)
+
+    async def give_up() -> None:
+        with anyio.move_on_after(0.5):
+            await send(shared())
+
+    ends = Ends()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(together, send, leader)
+        await anyio.sleep(0.1)
+        tasks.start_soon(give_up)
+        await together(send, follower, ends=ends)
+    assert (len(end.sent), ends[follower]) == (1, reply())
+
+
+@pytest.mark.anyio
+async def test_a_leader_that_is_cancelled_is_followed_by_another() -> None:
+    """One of the others sends a request of its own, for all that are left."""
+    end, link, followers = FarEnd(latency=1.0), Coalesce(), [shared() for _ in range(5)]
+    send = chained(link, to=end)
+
+    async def lead() -> None:
+        with anyio.move_on_after(0.5):
+            await send(shared())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lead)
+        await anyio.sleep(0.1)
+        ends = await together(send, *followers)
+    assert end.times == pytest.approx([0.0, 0.5])
+    assert [ends[call] for call in followers] == [reply()] * 5
+    assert link._flights == {}
+
+
+@pytest.mark.anyio
+async def test_errors_are_shared_as_copies() -> None:
+    """The same words for each, and an object for each: what one does to its own, no other sees."""
+    end, calls = FarEnd([refused()], latency=1.0), [shared() for _ in range(3)]
+    ends = await together(chained(Coalesce(), a_retry(), to=end), *calls)
+    errors = [ends[call] for call in calls]
+    assert all(isinstance(error, ConnectionFailedError) for error in errors)
+    assert len({id(error) for error in errors}) == 3
+    assert {str(error) for error in errors} == {"refused"}
+    assert [call.reason for call in calls] == ["attempts"] * 3
+    assert [len(call.attempts) for call in calls] == [3] * 3
+    assert len(end.sent) == 3
+
+
+@pytest.mark.anyio
+async def test_the_reason_is_shared_with_the_reply() -> None:
+    """Followers learn as well why nobody tried again."""
+    calls = [shared(), shared()]
+    await together(chained(Coalesce(), a_retry(), to=FarEnd([reply(500)], latency=1.0)), *calls)
+    assert [call.reason for call in calls] == ["attempts"] * 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("script", [[throttled(5), reply()], [refused(), reply()]])
+async def test_the_leaders_deadline_is_its_own(script: Any) -> None:
+    """A call with more time does not give up because one with less had to."""
+    end, hasty, patient = FarEnd(script, latency=1.0), shared(timeout=1.02), shared(timeout=20)
+    retry = Retry(RetryPolicy(base=10, cap=10), RetryBudget(), random=lambda: 0.5, hub=NOBODY)
+    ends = await together(chained(Deadline(), Coalesce(), retry, to=end), hasty, patient)
+    assert hasty.reason == "deadline"
+    assert ends[hasty] == script[0]
+    assert ends[patient] == reply()
+    assert (len(end.sent), len(patient.attempts)) == (2, 1)
+
+
+@pytest.mark.anyio
+async def test_a_refused_leader_is_refused_alone() -> None:
+    """`DeadlineExceededError` is about one call's time."""
+    end = FarEnd(latency=1.0)
+
+    async def crowded(call: Call, send: Any) -> Any:
+        await anyio.sleep(0.1)
+        call.afford(5, "rate_limit")
+        return await send(call)
+
+    hasty, patient = shared(timeout=2), shared()
+    ends = await together(chained(Coalesce(), crowded, to=end), hasty, patient)
+    assert isinstance(ends[hasty], DeadlineExceededError)
+    assert ends[patient] == reply()
+
+
+@pytest.mark.anyio
+async def test_a_strangers_error_is_not_shared() -> None:
+    """What a user's middleware raises is its own; each call meets it for itself."""
+    calls = [shared(), shared()]
+    ends = await together(chained(Coalesce(), to=FarEnd([ValueError("mine")], latency=1.0)), *calls)
+    assert all(isinstance(ends[call], ValueError) for call in calls)
+
+
+class _Leading:
+    """A leader with two followers; it is cancelled at any step."""
+
+    def __init__(self) -> None:
+        self.end, self.link, self.ends = FarEnd(latency=1.0), Coalesce(), Ends()
+        self.send = chained(self.link, to=self.end)
+        self.leader = shared()
+        self.followers = [shared(), shared()]
+
+    async def run(self) -> None:
+        await self.send(self.leader)
+
+    async def check(self, outcome: str) -> None:
+        await anyio.sleep(5)
+        assert [self.ends[call] for call in self.followers] == [reply()] * 2
+        assert len(self.end.sent) <= 2
+        assert (self.link._flights, self.end.wire.requests) == ({}, 0)
+
+
+@asynccontextmanager
+async def _followed() -> AsyncIterator[_Leading]:
+    scenario = _Leading()
+
+    async def follow(call: Call) -> None:
+        await anyio.sleep(0.5)
+        await scenario.ends.collect(scenario.send, call)
+
+    async with anyio.create_task_group() as tasks:
+        for call in scenario.followers:
+            tasks.start_soon(follow, call)
+        yield scenario
+
+
+@pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
+def test_cancelling_the_leader_at_any_step(backend: Any, by: Any) -> None:
+    """The followers get an answer, from one more request at most."""
+    assert cancel_everywhere(_followed, by=by, backend=backend) >= 2

@@ -1,0 +1,372 @@
+"""Latches: what the service said once, later calls need not ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from attrs import define, field
+from link_kit import ABUSE, NOBODY, QUOTA, Ends, FarEnd, Record, a_call, chained, refused, reply, sleep_until, throttled
+from sim import cancel_everywhere
+
+from bing_images_async._pipeline.call import Call, Send
+from bing_images_async._pipeline.circuit_breaker import Breaker
+from bing_images_async._pipeline.concurrency import Permits
+from bing_images_async._pipeline.deadline import Deadline
+from bing_images_async._pipeline.error_cache import Latch
+from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
+from bing_images_async._protocol.credentials import ApiKey
+from bing_images_async._protocol.messages import Reply
+from bing_images_async.events import Hub, LatchChanged
+
+DENIED = reply(401, b'{"error": {"code": "401", "message": "Access denied due to invalid subscription key."}}')
+
+
+@define
+class Keys:
+    """The key of this moment, and how long it takes to find out."""
+
+    now: str = "first"
+    takes: float = 0.0
+    asked: int = field(default=0, init=False)
+
+    def current(self) -> ApiKey:
+        return ApiKey(self.now)
+
+    async def __call__(self) -> ApiKey:
+        self.asked += 1
+        if self.takes:
+            await anyio.sleep(self.takes)
+        return self.current()
+
+
+@define
+class Latched:
+    """A latch, its guard, and the far end."""
+
+    end: FarEnd
+    keys: Keys = field(factory=Keys)
+    record: Record = field(factory=Record)
+    latch: Latch = field(init=False)
+    send: Send = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.end.key = self.keys.current
+        self.latch = Latch(self.keys, longest_pause=60.0, hub=Hub([self.record]))
+        self.send = chained(self.latch, self.latch.guard, to=self.end)
+
+    @property
+    def changes(self) -> list[tuple[float, str | None, float | None]]:
+        return [(event.at, event.error, event.retry_after) for event in self.record.of(LatchChanged)]
+
+
+def said(answer: Reply) -> tuple[int, bytes]:
+    """What an answer says but for the time that is left, which goes down."""
+    return answer.status, answer.body
+
+
+LASTING = [
+    (DENIED, "AuthenticationError", 60.0),
+    (QUOTA, "QuotaExhaustedError", 60.0),
+    (ABUSE, "SuspectedAbuseError", 60.0),
+    (throttled(61), "RateLimitedError", 61.0),
+    (throttled(3600, status=503), "ServerError", 3600.0),
+    (throttled(7, status=401), "AuthenticationError", 7.0),
+    (
+        reply(403, b'{"statusCode": 403, "message": "Out of quota. Quota will be replenished in 1.00:00:10."}'),
+        "QuotaExhaustedError",
+        86_410.0,
+    ),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("answer", "name", "period"), LASTING)
+async def test_later_calls_get_the_same_answer(answer: Reply, name: str, period: float) -> None:
+    """Without asking, until `Retry-After` or a minute is over; then one call asks, and its success releases."""
+    it = Latched(FarEnd([answer, reply()]))
+    await it.send(a_call())
+    assert it.latch.error == name
+    for _ in range(3):
+        call = a_call()
+        assert said(await it.send(call)) == said(answer)
+        assert call.sent is None
+    await sleep_until(period - 0.1)
+    again = await it.send(a_call())
+    assert said(again) == said(answer)
+    assert again.headers.get("retry-after") in {None, "1"}
+    await sleep_until(period)
+    assert await it.send(a_call()) == reply()
+    await it.send(a_call())
+    assert it.end.times == pytest.approx([0.0, period, period])
+    assert it.changes == [(0.0, name, period), (pytest.approx(period), None, None)]
+    assert it.latch.error is None
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [reply(400), reply(403), reply(404), reply(410), reply(500), throttled(60), reply()])
+async def test_other_answers_do_not_latch(answer: Reply) -> None:
+    """Each of these may be about one request only, or is soon over."""
+    it = Latched(FarEnd([answer]))
+    for _ in range(3):
+        await it.send(a_call())
+    assert (len(it.end.sent), it.latch.error, it.changes) == (3, None, [])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "releases"), [(DENIED, True), (QUOTA, True), (ABUSE, False), (throttled(61), False)]
+)
+async def test_another_key_releases(answer: Reply, releases: bool) -> None:
+    """What is about the key ends with it; a suspicion or a pause is about more."""
+    it = Latched(FarEnd([answer, reply()]))
+    await it.send(a_call())
+    it.keys.now = "second"
+    expected = reply() if releases else answer
+    assert await it.send(a_call()) == expected
+    assert it.changes == [(0.0, it.changes[0][1], it.changes[0][2]), *([(0.0, None, None)] if releases else [])]
+
+
+@pytest.mark.anyio
+async def test_a_key_that_takes_time_releases_once() -> None:
+    """Several calls may find out at the same time that the key is another: that is one change."""
+    it = Latched(FarEnd([DENIED, reply()]))
+    await it.send(a_call())
+    it.keys.now, it.keys.takes = "second", 1.0
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(it.send, a_call())
+    assert it.changes == [(0.0, "AuthenticationError", 60.0), (1.0, None, None)]
+    assert len(it.end.sent) == 4
+
+
+@pytest.mark.anyio
+async def test_news_is_told_once() -> None:
+    """Of many refusals that were under way at the same time observers hear one; of a probe's they hear again."""
+    it = Latched(FarEnd([DENIED], latency=1.0))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(it.send, a_call())
+    await sleep_until(61.0)
+    await it.send(a_call())
+    assert it.changes == [(1.0, "AuthenticationError", 60.0), (62.0, "AuthenticationError", 60.0)]
+
+
+@pytest.mark.anyio
+async def test_only_one_probe_at_a_time() -> None:
+    """While it is under way the others get the remembered answer; if it fails the same way, all waits anew."""
+    it, ends = Latched(FarEnd([DENIED], latency=1.0)), Ends()
+    await it.send(a_call())
+    await sleep_until(61.0)
+    calls = [a_call() for _ in range(10)]
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, it.send, call)
+    assert it.end.times == pytest.approx([0.0, 61.0])
+    assert [ends[call] for call in calls] == [DENIED] * 10
+    await sleep_until(121.9)
+    await it.send(a_call())
+    assert len(it.end.sent) == 2
+    await sleep_until(122.0)
+    await it.send(a_call())
+    assert len(it.end.sent) == 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("inconclusive", [reply(500), reply(400), refused(), ValueError("mine")])
+async def test_a_probe_that_finds_out_nothing(inconclusive: Any) -> None:
+    """The latch stays, and the next call is the probe."""
+    it, ends = Latched(FarEnd([DENIED, inconclusive, reply()])), Ends()
+    await it.send(a_call())
+    await sleep_until(60.0)
+    await ends.collect(it.send, a_call())
+    assert it.latch.error == "AuthenticationError"
+    assert await it.send(a_call()) == reply()
+    assert it.latch.error is None
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_probe_hands_over() -> None:
+    """To the next call that comes."""
+    it = Latched(FarEnd([ABUSE, reply()]))
+    await it.send(a_call())
+    it.end.latency = None
+    await sleep_until(60.0)
+    with anyio.move_on_after(1):
+        await it.send(a_call())
+    it.end.latency = 0.0
+    assert await it.send(a_call()) == reply()
+    assert it.end.times == pytest.approx([0.0, 60.0, 61.0])
+
+
+@pytest.mark.anyio
+async def test_a_success_from_before_does_not_release() -> None:
+    """A request that was under way when the latch closed says nothing about the time after."""
+    it = Latched(FarEnd(latency=1.0))
+    late = a_call()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.send, late)
+        await anyio.sleep(0.5)
+        it.end.script, it.end.latency = [ABUSE], 0.0
+        await it.send(a_call())
+    assert it.latch.error == "SuspectedAbuseError"
+    assert await it.send(a_call()) is ABUSE
+    assert len(it.end.sent) == 2
+
+
+@pytest.mark.anyio
+async def test_waiting_for_a_suspicion_to_pass() -> None:
+    """Only `wait` calls, only for abuse: their clocks stand, one probes, and then all are served."""
+    it, ends = Latched(FarEnd([ABUSE, ABUSE, reply()])), Ends()
+    await it.send(a_call())
+    send = chained(Deadline(), *[it.latch, it.latch.guard], to=it.end)
+    calls = [a_call(on_outage="wait", timeout=5) for _ in range(5)]
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, send, call)
+        await anyio.sleep(1)
+        assert it.latch.waiting == 5
+        assert await send(a_call(timeout=5)) is ABUSE
+    # The first probe is turned away, and gets to know it; the second succeeds, and the others follow.
+    assert it.end.times == pytest.approx([0.0, 60.0, *[120.0] * 4])
+    assert sorted(ends[call] is ABUSE for call in calls) == [False] * 4 + [True]
+    assert it.latch.waiting == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [DENIED, QUOTA])
+async def test_not_waiting_for_what_may_never_pass(answer: Reply) -> None:
+    """A key does not become valid by waiting for it."""
+    it = Latched(FarEnd([answer]))
+    await it.send(a_call())
+    assert said(await it.send(a_call(on_outage="wait"))) == said(answer)
+    assert (len(it.end.sent), anyio.current_time()) == (1, 0.0)
+
+
+@pytest.mark.anyio
+async def test_a_long_pause_is_waited_for_by_those_who_wait() -> None:
+    """A job that is to lose nothing waits two minutes if it is asked to; others are told at once."""
+    it = Latched(FarEnd([throttled(120), reply()]))
+    await it.send(a_call())
+    assert (await it.send(a_call())).status == 429
+    assert await it.send(a_call(on_outage="wait")) == reply()
+    assert anyio.current_time() == pytest.approx(120.0)
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
+    """A latch that nobody waits for sends away those who waited for another."""
+    it = Latched(FarEnd([ABUSE, QUOTA]))
+    late: list[Reply] = []
+
+    async def wait() -> None:
+        late.append(await it.send(a_call(on_outage="wait")))
+
+    await it.send(a_call())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        tasks.start_soon(wait)
+    assert [said(answer) for answer in late] == [said(QUOTA)] * 2
+    assert (len(it.end.sent), anyio.current_time()) == (2, pytest.approx(60.0))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        *[(answer, limit) for answer in (DENIED, QUOTA, ABUSE) for limit in (None, RateLimit(5))],
+        (throttled(3600), RateLimit(5)),
+    ],
+)
+async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: RateLimit | None) -> None:
+    """Whether they wait for a permit or for a slot: none of them is sent once the service has said no."""
+    end, ends, keys = FarEnd([answer], latency=0.5), Ends(), Keys()
+    end.key = keys.current
+    permits = Permits(16, end.wire, NOBODY)
+    limiter = RateLimiter(limit, random=lambda: 0.5, hub=NOBODY, longest_pause=60)
+
+    def turn_back() -> None:
+        permits.dismiss()
+        limiter.dismiss()
+
+    latch = Latch(keys, longest_pause=60, hub=NOBODY, on_hold=turn_back)
+    breaker = Breaker(end.wire, random=lambda: 0.5, hub=NOBODY, on_open=turn_back)
+    send = chained(latch, breaker, permits, limiter, latch.guard, breaker.guard, to=end)
+    calls = [a_call() for _ in range(1_000)]
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, send, call)
+        await anyio.sleep(0.49)
+        in_flight = end.wire.requests
+    assert len(end.sent) == in_flight <= 16
+    assert all(ends[call] == answer for call in calls)
+    assert anyio.current_time() == pytest.approx(0.5 if limit is None else 0.95, abs=0.5)
+    assert (permits.in_use, permits.waiting, limiter.waiting) == (0, 0, 0)
+
+
+@pytest.mark.anyio
+async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
+    """A call that was let in and is not sent yet starts anew, and finds the latch."""
+    it = Latched(FarEnd([ABUSE]))
+
+    async def slowly(call: Call, send: Send) -> Reply:
+        await anyio.sleep(1)
+        return await send(call)
+
+    send = chained(it.latch, slowly, it.latch.guard, to=it.end)
+    ends, calls = Ends(), [a_call(), a_call()]
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, send, call)
+            await anyio.sleep(0.5)
+    assert [ends[call] for call in calls] == [ABUSE, ABUSE]
+    assert len(it.end.sent) == 1
+
+
+@pytest.mark.anyio
+async def test_its_probe_is_not_the_breakers() -> None:
+    """After a 401 the probe has all the time that an attempt has; and its failure opens no circuit."""
+    end, keys = FarEnd([DENIED, reply()]), Keys()
+    end.key = keys.current
+    latch = Latch(keys, longest_pause=60, hub=NOBODY)
+    breaker = Breaker(end.wire, random=lambda: 0.5, hub=NOBODY)
+    send = chained(latch, breaker, latch.guard, breaker.guard, to=end)
+    await send(a_call())
+    await sleep_until(60.0)
+    end.latency = 9.0
+    assert await send(a_call()) == reply()
+    assert anyio.current_time() == pytest.approx(69.0)
+
+
+@asynccontextmanager
+async def _held() -> AsyncIterator[Any]:
+    it = Latched(FarEnd([ABUSE, reply()], latency=0.1))
+    await it.send(a_call())
+    other, ends = a_call(on_outage="wait"), Ends()
+
+    class Scenario:
+        async def run(self) -> None:
+            await it.send(a_call(on_outage="wait"))
+
+        async def check(self, outcome: str) -> None:
+            await anyio.sleep(100)
+            assert ends[other] == reply()
+            assert (it.latch.waiting, it.latch.error, it.end.wire.requests) == (0, None, 0)
+
+    async def behind() -> None:
+        await anyio.sleep(1)
+        await ends.collect(it.send, other)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(behind)
+        yield Scenario()
+
+
+@pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
+def test_cancelling_at_any_step_leaves_no_shut_gate(backend: Any, by: Any) -> None:
+    """Waiting, about to probe, or probing: who is behind takes over."""
+    assert cancel_everywhere(_held, by=by, backend=backend) >= 4

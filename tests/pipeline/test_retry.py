@@ -1,0 +1,378 @@
+"""Retrying: the rule, the budget, and the loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, strategies as st
+from link_kit import ABUSE, NOBODY, QUOTA, FarEnd, Record, a_call, chained, refused, reply, throttled
+from sim import cancel_everywhere
+
+from bing_images_async._pipeline.call import Call
+from bing_images_async._pipeline.classification import failure_of
+from bing_images_async._pipeline.deadline import Deadline
+from bing_images_async._pipeline.retry import Decision, Retry, RetryBudget, RetryPolicy
+from bing_images_async._protocol.messages import Reply, Request
+from bing_images_async.errors import (
+    AttemptTimeoutError,
+    BingImagesError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    MalformedResponseError,
+)
+from bing_images_async.events import AttemptFinished, Hub, RetryScheduled
+
+# --- the rule
+
+
+def failing(answer: Reply | BingImagesError) -> BingImagesError:
+    if isinstance(answer, BingImagesError):
+        return answer
+    failure = failure_of(Call("search", Request("GET", "https://api.example/")), answer)
+    assert failure is not None
+    return failure
+
+
+def decide(answer: Reply | BingImagesError, policy: RetryPolicy | None = None, **facts: Any) -> Decision:
+    facts = {"attempt": 1, "endpoint": "search", "left": 30.0, "draw": 0.5, **facts}
+    return (policy or RetryPolicy()).decide(failure=failing(answer), **facts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts", "expected"),
+    [
+        (refused(), {}, Decision(True, 0.05, "transient")),
+        (refused(), {"attempt": 2}, Decision(True, 0.1, "transient")),
+        (refused(), {"attempt": 3}, Decision(False, 0.0, "attempts")),
+        (AttemptTimeoutError("slow"), {}, Decision(True, 0.05, "transient")),
+        (reply(500), {}, Decision(True, 0.05, "transient")),
+        (reply(500), {"draw": 0.0}, Decision(True, 0.0, "transient")),
+        (reply(500), {"left": 0.04}, Decision(False, 0.05, "deadline")),
+        (reply(500), {"left": 0.05}, Decision(True, 0.05, "transient")),
+        (reply(500, retry_after="7"), {}, Decision(True, 7.0, "transient")),
+        (reply(500, retry_after="0"), {}, Decision(True, 0.05, "transient")),
+        (reply(502, retry_after="61"), {}, Decision(False, 61.0, "retry_after")),
+        (throttled(5), {"draw": 0.9}, Decision(True, 5.0, "throttled")),
+        (throttled(5, status=503), {}, Decision(True, 5.0, "throttled")),
+        (throttled(), {}, Decision(True, 1.0, "throttled")),
+        (throttled(0), {}, Decision(True, 0.0, "throttled")),
+        (throttled(60), {"left": 100.0}, Decision(True, 60.0, "throttled")),
+        (throttled(61), {"left": 100.0}, Decision(False, 61.0, "retry_after")),
+        (throttled(31), {}, Decision(False, 31.0, "deadline")),
+        (throttled(5), {"attempt": 3}, Decision(False, 0.0, "attempts")),
+        (reply(400), {}, Decision(False, 0.0, "not_retryable")),
+        (reply(400), {"attempt": 9}, Decision(False, 0.0, "not_retryable")),
+        (reply(401), {}, Decision(False, 0.0, "not_retryable")),
+        (QUOTA, {}, Decision(False, 0.0, "not_retryable")),
+        (ABUSE, {}, Decision(False, 0.0, "not_retryable")),
+        (reply(301), {}, Decision(False, 0.0, "not_retryable")),
+        (reply(501), {}, Decision(False, 0.0, "not_retryable")),
+        (reply(505), {}, Decision(False, 0.0, "not_retryable")),
+        (MalformedResponseError("HTML"), {}, Decision(False, 0.0, "not_retryable")),
+        (ConnectionFailedError("certificate", retryable=False), {}, Decision(False, 0.0, "not_retryable")),
+    ],
+)
+def test_the_rule(answer: Any, facts: dict[str, Any], expected: Decision) -> None:
+    """Only what can succeed, within the attempts, the cap on `Retry-After`, and the time that is left."""
+    decision = decide(answer, **facts)
+    assert (decision.retry, decision.reason) == (expected.retry, expected.reason)
+    assert decision.wait == pytest.approx(expected.wait)
+
+
+@given(
+    attempt=st.integers(1, 999),
+    draw=st.floats(0, 1, exclude_max=True),
+    base=st.floats(0, 10),
+    cap=st.floats(0, 100),
+    asked=st.none() | st.integers(0, 50),
+)
+def test_full_jitter(attempt: int, draw: float, base: float, cap: float, asked: int | None) -> None:
+    """The wait is drawn from 0 to min(cap, base · 2^(k-1)), and is never shorter than asked for."""
+    policy = RetryPolicy(attempts=1_000, base=base, cap=cap)
+    answer = reply(500) if asked is None else reply(500, retry_after=str(asked))
+    wait = decide(answer, policy, attempt=attempt, draw=draw, left=1e9).wait
+    longest = min(cap, base * 2.0 ** min(attempt - 1, 60))
+    assert wait == max(asked or 0.0, draw * longest)
+    assert 0 <= wait <= max(asked or 0.0, longest)
+
+
+@given(st.integers(1, 9), st.sampled_from([refused(), reply(500), throttled(3), reply(404)]), st.floats(0, 40))
+def test_a_wait_never_outlives_the_call(attempt: int, answer: Any, left: float) -> None:
+    """A retry is only promised if there is time for its wait."""
+    decision = decide(answer, RetryPolicy(attempts=5), attempt=attempt, left=left)
+    assert not decision.retry or decision.wait <= left
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RetryPolicy(attempts=0),
+        lambda: RetryPolicy(attempts=1_001),
+        lambda: RetryPolicy(attempts=None),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: RetryPolicy(attempts=True),
+        lambda: RetryPolicy(attempts=2.0),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: RetryPolicy(attempt_timeout=0),
+        lambda: RetryPolicy(attempt_timeout=-1),
+        lambda: RetryPolicy(max_retry_after=None),
+        lambda: RetryPolicy(max_retry_after=float("inf")),
+        lambda: RetryPolicy(base=-0.1),
+        lambda: RetryPolicy(cap="20"),  # type: ignore[arg-type]  # wrong on purpose
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused(make: Callable[[], RetryPolicy]) -> None:
+    """With our own error."""
+    with pytest.raises(InvalidRequestError, match="is not allowed"):
+        make()
+
+
+def test_durations_may_be_timedeltas() -> None:
+    """They become seconds; `None` means that an attempt may take for ever."""
+    policy = RetryPolicy(attempt_timeout=timedelta(seconds=2), cap=timedelta(minutes=1))
+    assert (policy.attempt_timeout, policy.cap) == (2.0, 60.0)
+    assert RetryPolicy(attempt_timeout=None).attempt_timeout is None
+
+
+# --- the budget
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 200)), max_size=50))
+def test_the_budget_is_a_bucket(steps: list[tuple[bool, int]]) -> None:
+    """It is never overdrawn and never overflows, and it gives only what it has."""
+    budget, tokens = RetryBudget(), 500
+    for spends, amount in steps:
+        if spends:
+            assert budget.spend(amount) is (amount <= tokens)
+            tokens -= amount if amount <= tokens else 0
+        else:
+            budget.give(amount)
+            tokens = min(500, tokens + amount)
+        assert budget.tokens == tokens
+
+
+# --- the loop
+
+
+def a_retry(hub: Hub = NOBODY, budget: RetryBudget | None = None, draw: float = 0.5, **policy: Any) -> Retry:
+    return Retry(RetryPolicy(**policy), budget or RetryBudget(), random=lambda: draw, hub=hub)
+
+
+@pytest.mark.anyio
+async def test_it_tries_until_it_succeeds() -> None:
+    """With the waits of the rule between, and all of it written down."""
+    record, budget = Record(), RetryBudget()
+    end, call = FarEnd([refused(), reply(500), reply()], latency=1.0), a_call()
+    await anyio.sleep(10)
+    assert await a_retry(Hub([record]), budget)(call, end) == reply()
+    assert end.times == pytest.approx([10.0, 11.05, 12.15])
+    assert [(a.number, a.started, a.elapsed, a.status, a.error, dict(a.waited)) for a in call.attempts] == [
+        (1, pytest.approx(10.0), pytest.approx(1.0), None, "ConnectionFailedError", {}),
+        (2, pytest.approx(11.05), pytest.approx(1.0), 500, None, {"back_off": pytest.approx(0.05)}),
+        (3, pytest.approx(12.15), pytest.approx(1.0), 200, None, {"back_off": pytest.approx(0.1)}),
+    ]
+    assert [(e.call, e.number, e.status, e.error) for e in record.of(AttemptFinished)] == [
+        (call.number, 1, None, "ConnectionFailedError"),
+        (call.number, 2, 500, None),
+        (call.number, 3, 200, None),
+    ]
+    assert [(e.at, e.number, e.wait, e.error) for e in record.of(RetryScheduled)] == [
+        (pytest.approx(11.0), 2, pytest.approx(0.05), "ConnectionFailedError"),
+        (pytest.approx(12.05), 3, pytest.approx(0.1), "ServerError"),
+    ]
+    assert (call.reason, budget.tokens) == (None, 500 - 14)  # the last retry's cost came back
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("script", "policy", "timeout", "reason", "requests"),
+    [
+        ([reply(500)], {}, None, "attempts", 3),
+        ([reply(500)], {"attempts": 1}, None, "attempts", 1),
+        ([reply(400)], {}, None, "not_retryable", 1),
+        ([throttled(100)], {}, None, "retry_after", 1),
+        ([throttled(5)], {}, 4.0, "deadline", 1),
+        ([reply(500), reply(400)], {}, None, "not_retryable", 2),
+    ],
+)
+async def test_it_says_why_it_gave_up(
+    script: Any, policy: dict[str, Any], timeout: float | None, reason: str, requests: int
+) -> None:
+    """The last real answer comes back, at once, with the reason on the call."""
+    end, call = FarEnd(script), a_call(timeout=timeout)
+    assert await a_retry(draw=0.0, **policy)(call, end) == script[-1]
+    assert (call.reason, len(end.sent), anyio.current_time()) == (reason, requests, 0.0)
+
+
+@pytest.mark.anyio
+async def test_the_last_error_is_raised() -> None:
+    """The very one, when no reply came."""
+    errors = [refused(), refused(), refused()]
+    with pytest.raises(ConnectionFailedError) as caught:
+        await a_retry()(a_call(), FarEnd(errors))
+    assert caught.value is errors[2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("answer", "cost"), [(reply(500), 14), (throttled(1), 5)])
+async def test_what_a_retry_costs(answer: Reply, cost: int) -> None:
+    """14 tokens after trouble, 5 after a throttle; a retry that succeeds gives its own back, any success one."""
+    budget = RetryBudget()
+    retry = a_retry(budget=budget)
+    await retry(a_call(), FarEnd([answer]))
+    assert budget.tokens == 500 - 2 * cost
+    await retry(a_call(), FarEnd([answer, reply()]))
+    assert budget.tokens == 500 - 2 * cost
+    await retry(a_call(), FarEnd([reply()]))
+    assert budget.tokens == 500 - 2 * cost + 1
+
+
+@pytest.mark.anyio
+async def test_an_empty_budget_ends_retries() -> None:
+    """The last real error comes at once; successes fill the budget again."""
+    budget = RetryBudget()
+    budget.spend(500 - 20)
+    retry, call = a_retry(budget=budget), a_call()
+    assert await retry(call, FarEnd([reply(500)])) == reply(500)
+    assert (call.reason, len(call.attempts), budget.tokens) == ("retry_budget", 2, 6)
+    for _ in range(8):
+        await retry(a_call(), FarEnd())
+    call = a_call()
+    await retry(call, FarEnd([reply(500)]))
+    assert (call.reason, len(call.attempts)) == ("retry_budget", 2)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("patience", [0.02, 0.5, 1.02, 1.5])
+async def test_a_cancelled_retry_gives_its_tokens_back(patience: float) -> None:
+    """Whether it was waiting or under way: it cannot be said that it failed."""
+    budget = RetryBudget()
+    with anyio.move_on_after(patience):
+        await a_retry(budget=budget, base=1.0, cap=1.0, draw=0.999)(a_call(), FarEnd([reply(500)], latency=0.01))
+        raise AssertionError
+    # At 1.02 s and later the second retry is under way: the first has failed, and its cost is spent.
+    assert budget.tokens == (500 if patience < 1.01 else 500 - 14)
+
+
+@asynccontextmanager
+async def _retried() -> AsyncIterator[Any]:
+    class Scenario:
+        budget = RetryBudget()
+        end = FarEnd([reply(500), reply()], latency=0.1)
+        call = a_call()
+
+        async def run(self) -> None:
+            await a_retry(budget=self.budget)(self.call, self.end)
+
+        async def check(self, outcome: str) -> None:
+            assert (self.budget.tokens, self.end.wire.requests) == (500, 0)
+            assert len(self.call.attempts) == len(self.end.sent)
+
+    yield Scenario()
+
+
+@pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
+def test_cancelling_at_any_step_costs_nothing(backend: Any, by: Any) -> None:
+    """No token is lost, nothing stays on the wire, and every attempt that was sent is written down."""
+    assert cancel_everywhere(_retried, by=by, backend=backend) >= 3
+
+
+@pytest.mark.anyio
+async def test_nothing_is_held_while_it_waits() -> None:
+    """Between two attempts no link inside is entered."""
+    inside = 0
+    seen: list[int] = []
+
+    async def link(call: Call, send: Any) -> Reply:
+        nonlocal inside
+        inside += 1
+        try:
+            return await send(call)  # type: ignore[no-any-return]
+        finally:
+            inside -= 1
+
+    async def look() -> None:
+        await anyio.sleep(1.5)
+        seen.append(inside)
+        await anyio.sleep(10)
+        seen.append(inside)
+
+    end = FarEnd([throttled(20), reply()], latency=2.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look)
+        await chained(a_retry(), link, to=end)(a_call())
+    assert seen == [1, 0]
+
+
+@pytest.mark.anyio
+async def test_attempts_that_were_not_sent_are_no_attempts() -> None:
+    """A refusal of our own is raised and not written down; what it waited for is kept for the one that is sent."""
+    call = a_call()
+    late = DeadlineExceededError("late")
+
+    async def refusing(call: Call) -> Reply:
+        with call.waiting("permit"):
+            await anyio.sleep(1)
+        raise late
+
+    with pytest.raises(DeadlineExceededError):
+        await a_retry()(call, refusing)
+    assert (call.attempts, call.waited, call.reason) == ([], {"permit": pytest.approx(1.0)}, "not_retryable")
+
+
+@pytest.mark.anyio
+async def test_each_attempt_has_its_time() -> None:
+    """`attempt_timeout` is for one try; `None` leaves it to the call's deadline."""
+    end = FarEnd(latency=None)
+    with pytest.raises(AttemptTimeoutError):
+        await a_retry(attempt_timeout=2, draw=0.0)(a_call(), end)
+    assert end.times == pytest.approx([0.0, 2.0, 4.0])
+    with pytest.raises(DeadlineExceededError):
+        await chained(Deadline(), a_retry(attempt_timeout=None), to=end)(a_call(timeout=100))
+    assert anyio.current_time() == pytest.approx(106.0)
+
+
+@pytest.mark.anyio
+async def test_an_attempt_cut_off_is_written_down() -> None:
+    """It was tried; the deadline ended it."""
+    call = a_call(timeout=1)
+    with pytest.raises(DeadlineExceededError):
+        await chained(Deadline(), a_retry(), to=FarEnd(latency=None))(call)
+    assert [(a.number, a.status, a.error, a.elapsed) for a in call.attempts] == [
+        (1, None, "Cancelled", pytest.approx(1.0))
+    ]
+
+
+@pytest.mark.anyio
+async def test_waiting_for_outages_costs_no_tokens() -> None:
+    """Held back by a gate, such calls are no load; a throttle costs them as it does all."""
+    budget = RetryBudget()
+    retry = a_retry(budget=budget)
+    await retry(a_call(on_outage="wait"), FarEnd([reply(500)]))
+    assert budget.tokens == 500
+    await retry(a_call(on_outage="wait"), FarEnd([throttled(1)]))
+    assert budget.tokens == 490
+
+
+@pytest.mark.anyio
+async def test_probes_are_not_held_against_their_call() -> None:
+    """A call that waits for outages may be the probe as often as need be; its own failures count."""
+
+    def probing(end: FarEnd, probes: int) -> Any:
+        async def link(call: Call) -> Reply:
+            call.is_probe = len(end.sent) < probes
+            return await end(call)
+
+        return link
+
+    end, call = FarEnd([reply(500)]), a_call(on_outage="wait")
+    await a_retry()(call, probing(end, 10))
+    assert (len(end.sent), call.reason) == (13, "attempts")
+
+    end, call = FarEnd([reply(500)]), a_call(on_outage="fail")
+    await a_retry()(call, probing(end, 10))
+    assert len(end.sent) == 3

@@ -1,0 +1,133 @@
+"""What an attempt's end means, for every link the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, strategies as st
+from link_kit import ABUSE, QUOTA, a_call, refused, reply, throttled
+
+from bing_images_async._pipeline import classification as verdict
+from bing_images_async._pipeline.call import Call
+from bing_images_async._protocol.messages import Reply, Request
+from bing_images_async.errors import (
+    ApiError,
+    AttemptTimeoutError,
+    ConnectionFailedError,
+    DeadlineExceededError,
+    MalformedResponseError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    ResponseTooLargeError,
+    ServerError,
+    SuspectedAbuseError,
+    UnexpectedRedirectError,
+)
+
+TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+
+
+def a_failure(answer: Reply) -> Any:
+    return verdict.failure_of(Call("search", Request("GET", "https://api.example/")), answer)
+
+
+def coded(status: int, sub_code: str) -> Reply:
+    return reply(
+        status, b'{"_type":"ErrorResponse","errors":[{"code":"ServerError","subCode":"%s"}]}' % sub_code.encode()
+    )
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_every_status(status: int) -> None:
+    """2xx with a body is a success; of the rest, only what may pass is transient, and only 429 a throttle."""
+    failure = a_failure(reply(status, b"{}"))
+    assert (failure is None) == (200 <= status < 300)
+    if failure is not None:
+        assert verdict.is_transient(failure, "search") == (status in TRANSIENT)
+        assert verdict.is_throttle(failure) == (status == 429)
+
+
+@given(st.integers(400, 599), st.integers(0, 999))
+def test_every_status_with_a_time(status: int, after: int) -> None:
+    """A 503 that says when to come back is a throttle, and then no trouble of the service's."""
+    failure = a_failure(throttled(after, status=status))
+    assert verdict.is_throttle(failure) == (status in {429, 503})
+    assert verdict.is_transient(failure, "search") == (status in TRANSIENT - {503})
+    assert verdict.pause_of(failure) == after
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(ABUSE, SuspectedAbuseError), (reply(200, b" \r\n"), SuspectedAbuseError), (QUOTA, QuotaExhaustedError),
+     (throttled(), RateLimitedError), (reply(500), ServerError), (reply(301), ApiError)],
+)  # fmt: skip
+def test_failures_have_their_class(answer: Reply, kind: type[ApiError]) -> None:
+    """Links tell them apart by it."""
+    assert type(a_failure(answer)) is kind
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (refused(), True),
+        (ConnectionFailedError("certificate", retryable=False), False),
+        (AttemptTimeoutError("slow"), True),
+        (DeadlineExceededError("late"), False),
+        (MalformedResponseError("HTML"), False),
+        (ResponseTooLargeError("bomb"), False),
+        (UnexpectedRedirectError("elsewhere"), False),
+    ],
+)
+def test_errors_without_a_reply(failure: Any, expected: bool) -> None:
+    """The network's trouble may pass; what came and is wrong stays so."""
+    assert verdict.is_transient(failure, "search") is expected
+    assert verdict.is_throttle(failure) is False
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sub_code", "expected"),
+    [
+        ("search", "NotImplemented", False),
+        ("trending", "NotImplemented", False),
+        ("trending", "ResourceError", False),
+        ("search", "ResourceError", True),
+        ("trending", "UnexpectedError", True),
+    ],
+)
+def test_what_the_service_will_never_do(endpoint: str, sub_code: str, expected: bool) -> None:
+    """500 NotImplemented, and trending for a market that has none, are no passing trouble."""
+    assert verdict.is_transient(a_failure(coded(500, sub_code)), endpoint) is expected
+
+
+def test_a_pause_of_its_own() -> None:
+    """A 429 that names no time means one second; one of zero means zero."""
+    assert verdict.pause_of(a_failure(throttled())) == 1.0
+    assert verdict.pause_of(a_failure(throttled(0))) == 0.0
+
+
+def test_each_reply_is_judged_once() -> None:
+    """Five links ask; the body is read once. Another reply is judged anew."""
+    call = Call("search", Request("GET", "https://api.example/"))
+    bad = reply(500)
+    first = verdict.failure_of(call, bad)
+    assert first is not None
+    assert verdict.failure_of(call, bad) is first
+    assert verdict.failure_of(call, reply()) is None
+    assert verdict.failure_of(call, bad) is not first
+
+
+@pytest.mark.anyio
+async def test_sent_and_failed() -> None:
+    """Unsent and cancelled attempts say nothing; one cut off by the call's own deadline is a timeout."""
+    call = a_call(timeout=5)
+    assert verdict.was_sent_and_failed(call, refused()) is False
+    call.sent = 0.0
+    assert verdict.was_sent_and_failed(call, refused()) is True
+    assert verdict.was_sent_and_failed(call, MalformedResponseError("HTML")) is False
+    cancelled = anyio.get_cancelled_exc_class()
+    end = BaseException() if cancelled is None else KeyboardInterrupt()
+    assert verdict.was_sent_and_failed(call, end) is False
+    await anyio.sleep(5)
+    assert verdict.was_sent_and_failed(call, end) is True
