@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, Unpack
 
 import anyio
 import httpx
@@ -22,14 +24,16 @@ from ._pipeline.call import Call, Middleware, OnOutage, Priority
 from ._pipeline.pipeline import Engine, SessionStats
 from ._pipeline.rate_limit import RateLimit
 from ._pipeline.retry import RetryPolicy
+from ._pipeline.send import httpx_of
 from ._protocol.credentials import Auth, SubscriptionKey
 from ._protocol.messages import Reply, Request, Upload
 from ._protocol.request_building import Service, build
 from ._protocol.response_reading import decipher
 from ._settings import KeyLike, View, ViewOptions, auth_header, environment, hidden, key_source
-from ._transport._patched import no_cookies
-from ._transport.carrier import Borrowed
+from ._transport.client import make_client
 from ._transport.pool import ConnectionPool
+from ._transport.proxy import Proxies
+from ._transport.tls import TLSContext
 from .errors import InvalidRequestError, SessionStateError
 from .events import Hub, Observer
 from .models import Answer, ImageAnswer
@@ -84,10 +88,13 @@ class ImageSearchSession(Endpoints):
     on_outage: while the service is down, `"fail"` raises at once, `"wait"` waits with the call's clock stopped.
     priority: `"interactive"` calls pass `"bulk"` ones wherever there is a queue; use `with_options`.
     coalesce: equal calls that are under way at the same time share one request.
-    client: an `httpx.AsyncClient` of yours. It is used as it is, never closed and never configured; its cookies,
-        headers and redirect settings play no part.
+    client: an `httpx.AsyncClient` (or `httpx2.AsyncClient`) of yours. It is used as it is, never closed and never
+        configured; its cookies, headers and redirect settings play no part. `session.client` is the client in use.
+    proxy: URL of an HTTP proxy (`http://` or `https://`, with user and password if it wants them).
+    verify: an `ssl.SSLContext`, or the path of a file (PEM) or folder of certificates to trust instead of certifi's.
+    trust_env: honour `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and `SSL_CERT_DIR`. What is
+        given as `proxy` or `verify` comes first.
     headers, params: sent with every call, as a gateway's second header, or Custom Search's `customConfig`.
-    transport: `"default"`, connections of the library's own. `"aiohttp"` was tried, saved too little, and is refused.
     budget: the most requests to be sent, retries and pages included.
     keep_raw: keep the parsed JSON on `answer.raw`.
     allow_http: let the key travel over plain HTTP to a host that is not this machine.
@@ -119,13 +126,15 @@ class ImageSearchSession(Endpoints):
         timeout: float | timedelta | None = 30.0,
         on_outage: OnOutage = "fail",
         client: httpx.AsyncClient | None = None,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | str | None = None,
+        trust_env: bool = False,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         priority: Priority = "interactive",
         coalesce: bool = False,
         keep_raw: bool = False,
         allow_http: bool = False,
-        transport: Literal["default", "aiohttp"] = "default",
         budget: Budget | None = None,
         middleware: Sequence[Middleware] = (),
         observers: Sequence[Observer] = (),
@@ -138,8 +147,6 @@ class ImageSearchSession(Endpoints):
             del api_key  # tracebacks can show the variables of this frame
         self._service = Service.at(base_url)
         self._service.check_key(has_key, allow_http=checks.flag("allow_http", allow_http))
-        if transport != "default":
-            raise checks.refuse("transport", transport, 'there is "default" alone (docs/design.md says why)')
         self._auth_header = auth_header(auth)
         view = {
             "market": market,
@@ -160,23 +167,27 @@ class ImageSearchSession(Endpoints):
             "params": params,
             "keep_raw": keep_raw,
         }
-        if client is not None:
-            checks.instance("client", client, httpx.AsyncClient)
         checks.callables("middleware", middleware)
         checks.callables("observers", observers)
         self._view = View.of(view, self._auth_header)
         checks.integer("max_concurrency", checks.required("max_concurrency", max_concurrency), 1, 100_000)
         self._resources = AsyncExitStack()
-        carrier: ConnectionPool | Borrowed
+        pool: ConnectionPool | None = None
         if client is None:
-            carrier = _own_connections(max_concurrency)
-            self._resources.push_async_callback(carrier.aclose)
+            proxies, tls = _network_settings(proxy, verify, trust_env=checks.flag("trust_env", trust_env))
+            pool = _own_pool(max_idle=max_concurrency, proxies=proxies, tls=tls)
+            client = make_client(pool)
+            self._resources.push_async_callback(client.aclose)
         else:
-            carrier = Borrowed(client)
+            _check_lent(client, proxy=proxy, verify=verify, trust_env=trust_env)
+        self.client: Final = client
+        """The `httpx.AsyncClient` in use: the session's own, or the one it was lent."""
         self._engine = Engine(
-            carrier,
+            client,
+            pool,
             key,
             auth or SubscriptionKey(),
+            self._service.origin,
             rate_limit=None if rate_limit is None else checks.instance("rate_limit", rate_limit, RateLimit),
             max_concurrency=max_concurrency,
             longest_pause=retry.max_retry_after,
@@ -221,14 +232,14 @@ class ImageSearchSession(Endpoints):
         from .emulator.local import LocalService
 
         session_options.setdefault("rate_limit", None)
-        for name in ("base_url", "client", "allow_http"):
+        for name in ("base_url", "client", "allow_http", "proxy", "verify", "trust_env"):
             if name in session_options:
                 raise InvalidRequestError(f"{name} has no place in a local session.", parameter=name)
         try:
             service = LocalService(folder, catalogue=catalogue, profile=profile, progress=progress)
         except ValueError as fault:
             raise InvalidRequestError(str(fault), parameter="profile") from None
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(service), cookies=no_cookies(), trust_env=False)
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(service), trust_env=False)
         session = cls(key, base_url=f"{LOCAL_ORIGIN}/v7.0", client=client, allow_http=True, **session_options)
         session._local = service
         return session
@@ -377,5 +388,30 @@ class ImageSearchSession(Endpoints):
         raise TypeError("A session cannot be pickled: make one in each process.")
 
 
-def _own_connections(max_idle: int) -> ConnectionPool:
-    return ConnectionPool(max_idle=max_idle)
+def _own_pool(*, max_idle: int, proxies: Proxies, tls: TLSContext) -> ConnectionPool:
+    """The connections of a session that was lent no client."""
+    return ConnectionPool(max_idle=max_idle, proxies=proxies, tls=tls)
+
+
+def _network_settings(
+    proxy: str | None, verify: ssl.SSLContext | str | None, *, trust_env: bool
+) -> tuple[Proxies, TLSContext]:
+    path = None if isinstance(verify, ssl.SSLContext) else checks.text("verify", verify)
+    if path is not None and not pathlib.Path(path).exists():
+        raise checks.refuse("verify", verify, "there is no such file or folder")
+    if checks.text("proxy", proxy) is None and trust_env:
+        return Proxies.from_env(), TLSContext(verify, trust_env=True)
+    return Proxies.fixed(proxy), TLSContext(verify, trust_env=trust_env)
+
+
+def _check_lent(client: object, **settings: object) -> None:
+    """Raises `InvalidRequestError` for what is no client, and for settings that a lent client has itself."""
+    try:
+        httpx_of(client)
+    except TypeError:
+        raise checks.refuse("client", client, "it must be an httpx.AsyncClient (or httpx2.AsyncClient)") from None
+    for name, value in settings.items():
+        if value is not None and value is not False:
+            raise InvalidRequestError(
+                f"{name} and client exclude each other: give {name} to the client that you lend.", parameter=name
+            )

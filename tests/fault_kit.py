@@ -18,6 +18,7 @@ from session_kit import page
 
 from bing_images_async import ImageSearchSession, RetryPolicy
 from bing_images_async._transport.pool import ConnectionPool
+from bing_images_async._transport.tls import TLSContext
 from bing_images_async.errors import BingImagesError
 from bing_images_async.models import ImageAnswer
 
@@ -113,9 +114,9 @@ async def stage(
     """A session with the library's own connections; `base_url` may name the port of the server as `{port}`."""
     options = {"retry": RetryPolicy(attempts=ATTEMPTS, base=0.0), "rate_limit": None, **options}
     async with RawServer(play, server_tls) as server:
-        pool = ConnectionPool(ssl_context=client_tls)
+        pool = ConnectionPool(tls=TLSContext(client_tls))
         with pytest.MonkeyPatch.context() as patch:  # for the certificates of tests
-            patch.setattr("bing_images_async._session._own_connections", lambda *_: pool)
+            patch.setattr("bing_images_async._session._own_pool", lambda **_: pool)
             session = ImageSearchSession(
                 KEY, base_url=(base_url or server.url).format(port=server.port), allow_http=True, **options
             )

@@ -20,8 +20,8 @@ import pytest
 from sim import Link, Server, World, fixed_schedule
 
 from bing_images_async import ImageSearchSession
-from bing_images_async._transport.carrier import Incoming, Outgoing
 from bing_images_async._transport.pool import ConnectionPool
+from bing_images_async._transport.tls import TLSContext
 from bing_images_async.errors import BingImagesError
 from bing_images_async.testing import Backend, run
 
@@ -72,31 +72,15 @@ class Outcome:
 
 
 @attrs.define(eq=False)
-class Departures(ConnectionPool):
-    """The session's connections, and when a request was given to them, by its query."""
+class Departures:
+    """When a request was given to the session's client, and its query: an event hook of httpx's."""
 
-    pool: ConnectionPool
     times: list[float] = attrs.field(factory=list, init=False)
     queries: list[str] = attrs.field(factory=list, init=False)
 
-    async def send(self, outgoing: Outgoing) -> Incoming:
+    async def __call__(self, request: httpx.Request) -> None:
         self.times.append(anyio.current_time())
-        self.queries.append(httpx.URL(outgoing.url).params.get("q", ""))
-        return await self.pool.send(outgoing)
-
-    def check(self) -> None:
-        self.pool.check()
-
-    async def aclose(self) -> None:
-        await self.pool.aclose()
-
-    @property
-    def idle_connections(self) -> int:
-        return self.pool.idle_connections
-
-    @property
-    def open_connections(self) -> int:
-        return self.pool.open_connections
+        self.queries.append(request.url.params.get("q", ""))
 
 
 @attrs.define(eq=False)
@@ -173,12 +157,13 @@ async def scene(
     session_options = {"timeout": None, "seed": seed, **session_options}
     async with (
         World(server, seed=seed, **{"link": LINK, **(world or {})}) as made,
-        ConnectionPool(ssl_context=tls, network_backend=made.network, clock=anyio.current_time) as pool,
+        ConnectionPool(tls=TLSContext(tls), network=made.network, clock=anyio.current_time) as pool,
     ):
         if tls is not None:
             session_options["base_url"] = "https://sim/v7.0"
-        departures = Departures(pool)
-        async with made.session(departures, **session_options) as session:
+        departures = Departures()
+        async with made.session(pool, **session_options) as session:
+            session.client.event_hooks = {"request": [departures]}
             stage = Scene(made, pool, session, departures)
             yield stage
             stage.assert_at_rest()

@@ -170,7 +170,7 @@ async def test_closing_is_idempotent() -> None:
 def _sending_through(pool: ConnectionPool) -> ImageSearchSession:
     """A session that believes it made `pool` itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bing_images_async._session._own_connections", lambda *_: pool)
+        patch.setattr("bing_images_async._session._own_pool", lambda **_: pool)
         return ImageSearchSession(KEY)
 
 

@@ -16,7 +16,6 @@ from typing import Literal, Protocol
 import anyio
 from attrs import define, field
 
-from .._protocol.credentials import ApiKey
 from .._protocol.messages import Reply, Request
 from ..errors import ApiError, DeadlineExceededError
 from ..models import Attempt
@@ -74,10 +73,16 @@ class Call:
     """When the attempt under way went to the wire; `None` before."""
     is_probe: bool = field(default=False, init=False)
     """The attempt under way was let through a closed gate, to see whether the service is back."""
-    on_departure: Callable[[], None] | None = field(default=None, init=False, repr=False)
-    """Told when the attempt under way really leaves, which is later than `sent` if a connection has to be made."""
-    key: ApiKey | None = field(default=None, init=False)
-    """The key that the attempt under way was sent with."""
+    on_connecting: Callable[[], None] | None = field(default=None, init=False, repr=False)
+    """Called when a connection is about to be made for the attempt under way."""
+    on_sending: Callable[[], Awaitable[None]] | None = field(default=None, init=False, repr=False)
+    """Awaited when a connection stands, before the first byte of the attempt under way is written."""
+    key_id: int | None = field(default=None, init=False, repr=False)
+    """Tells the key of the last attempt from other keys, and nothing else of it."""
+    may_resend: bool = field(default=False, init=False, repr=False)
+    """The last attempt met a kept connection that was closed, and may be repeated at once."""
+    needs_new_connection: bool = field(default=False, init=False, repr=False)
+    """The attempt under way must not use a kept connection."""
     reason: str | None = field(default=None, init=False)
     """Why the call was given up while it could have been retried, if it was."""
     attempts: list[Attempt] = field(factory=list[Attempt])

@@ -104,6 +104,10 @@ class Breaker:
         self._stall.sending()
         return send(call)
 
+    def check(self, call: Call) -> None:
+        """Raise `TurnedBackError` if the breaker was opened while `call` was on its way."""
+        self._gate.turn_back(call)
+
     async def _enter(self, call: Call) -> None:
         while True:
             if not self._gate.admits(call):

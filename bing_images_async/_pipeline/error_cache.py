@@ -44,7 +44,7 @@ class Latch:
         self._gate = Gate(on_shut=on_hold)
         self._reply: Reply | None = None
         self._failure: ApiError | None = None
-        self._for_key: ApiKey | None = None
+        self._for_key: int | None = None
 
     @property
     def error(self) -> str | None:
@@ -75,8 +75,12 @@ class Latch:
 
     def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
         """The last look before the wire."""
-        self._gate.turn_back(call)
+        self.check(call)
         return send(call)
+
+    def check(self, call: Call) -> None:
+        """Raise `TurnedBackError` if the latch was shut while `call` was on its way."""
+        self._gate.turn_back(call)
 
     async def _enter(self, call: Call) -> Reply | None:
         """Wait, or take the remembered answer, or go on (`None`)."""
@@ -100,7 +104,7 @@ class Latch:
 
     async def _is_for_another_key(self) -> bool:
         key = await self._key()
-        return self._for_key is not None and key != self._for_key  # another call may have released it meanwhile
+        return self._for_key is not None and hash(key) != self._for_key  # another call may have released it meanwhile
 
     def _learn(self, call: Call, reply: Reply) -> None:
         failure = failure_of(call, reply)
@@ -120,7 +124,7 @@ class Latch:
         wait = _PERIOD if failure.retry_after is None else failure.retry_after
         is_news = self.error != type(failure).__name__ or self._gate.is_probed_by(call)
         self._reply, self._failure = reply, failure
-        self._for_key = call.key if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
+        self._for_key = call.key_id if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
         self._gate.shut(anyio.current_time() + wait)
         if not _may_pass(failure):
             self._gate.dismiss()  # who waited for something else to pass

@@ -13,12 +13,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import anyio
+import httpx
 from attrs import field, frozen
 
 from .._protocol.credentials import Auth
 from .._protocol.messages import Reply
 from .._transport.body import BodyLimits
-from .._transport.carrier import Borrowed
 from .._transport.pool import ConnectionPool
 from ..errors import BingImagesError
 from ..events import CallFinished, CallStarted, Hub
@@ -32,7 +32,7 @@ from .deadline import Deadline
 from .error_cache import Latch
 from .rate_limit import RateLimit, RateLimiter
 from .retry import Retry, RetryBudget, RetryPolicy
-from .send import KeySource, Terminal
+from .send import KeySource, SendStep
 
 __all__ = ["Engine", "SessionStats"]
 
@@ -96,9 +96,11 @@ class Engine:
 
     def __init__(
         self,
-        carrier: ConnectionPool | Borrowed,
+        client: httpx.AsyncClient,
+        pool: ConnectionPool | None,
         key: KeySource,
         auth: Auth,
+        origin: str,
         *,
         rate_limit: RateLimit | None,
         max_concurrency: int,
@@ -114,7 +116,7 @@ class Engine:
         self._rate_limit = rate_limit
         self._budget = budget
         self._spending = None if budget is None else Spending(budget)
-        self._pool = carrier if isinstance(carrier, ConnectionPool) else None
+        self._pool = pool
         self._wire = Wire()
         self._draw = draw.random
         self._retry_budget = RetryBudget()
@@ -129,7 +131,7 @@ class Engine:
             self._wire, random=self._draw, hub=hub, on_open=self._turn_back, on_close=self._limiter.restart
         )
         self._latch = Latch(key.ask, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
-        self.terminal = Terminal(carrier, key, auth, self._wire, BodyLimits())
+        self.terminal = SendStep(client, key, auth, origin, self._wire, BodyLimits(), self._recheck)
 
     def chain(self, policy: RetryPolicy) -> Send:
         """The whole chain, with `policy` for its retries."""
@@ -240,6 +242,10 @@ class Engine:
             if call.sent is not None:
                 self.counts.add("attempts")
                 self.counts.add("retries", min(1, len(call.attempts)))
+
+    def _recheck(self, call: Call) -> None:
+        self._latch.check(call)
+        self._breaker.check(call)
 
     def _turn_back(self) -> None:
         """A gate was shut: nobody who is not on the wire yet may stay on the way there."""

@@ -148,7 +148,7 @@ class RateLimiter:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send in a slot, and take note if the service throttles."""
         slot = await self._acquire(call)
-        call.on_departure = None if slot.departure is None else slot.departure.happens
+        call.on_sending = None if slot.departure is None else slot.departure.sending
         try:
             reply = await send(call)
         except BaseException:

@@ -134,6 +134,7 @@ class Retry:
         """Attempt until an answer is final."""
         counted = 0
         cost = 0
+        has_resent = False
         while True:
             try:
                 reply, failure = await self._attempt(call, send)
@@ -147,6 +148,9 @@ class Retry:
                 assert reply is not None
                 self._budget.give(max(1, cost))
                 return reply
+            if call.may_resend and not has_resent and self._policy.attempts > 1:
+                has_resent = call.needs_new_connection = True
+                continue
             # While an outage is being waited for, what a probe finds out is not held against its call.
             waits = call.on_outage == "wait" and not is_throttle(failure)
             counted += not (waits and call.is_probe)
@@ -171,7 +175,7 @@ class Retry:
     async def _attempt(self, call: Call, send: Send) -> tuple[Reply | None, BingImagesError | None]:
         """One attempt, written down once it has ended."""
         began = anyio.current_time()
-        call.sent, call.is_probe = None, False
+        call.sent, call.is_probe, call.may_resend = None, False, False
         call.attempt_timeout = math.inf if self._policy.attempt_timeout is None else self._policy.attempt_timeout
         reply: Reply | None = None
         failure: BingImagesError | None

@@ -1,36 +1,59 @@
-"""The end of the chain: one request over the session's carrier, and its reply as plain data.
+"""The last step of the pipeline: one request through the session's HTTP client, and its reply as plain data.
 
-The only place that sees both the key and the network. The key is attached here, at the last moment,
-and nothing that leaves this module holds it: not a reply (should the service echo it), not an error
-or its cause, not the traceback of whatever passes through.
+The only module that sees both the key and the network. The key is added to the request here, for the configured
+origin alone, and taken out again when the attempt is over. What leaves this module holds no key: replies and errors
+are redacted should the service repeat it; errors of the client are replaced by ours, with a bare copy as their cause;
+what is not ours (cancellation, errors of the user's hooks) keeps its traceback down to the transport.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import ssl
-from collections.abc import Awaitable, Callable
-from types import TracebackType
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from types import ModuleType, TracebackType
+from typing import Any, Final, TypeVar
 
 import anyio
 import httpx
 from attrs import evolve, frozen
 
 from .._protocol.credentials import ApiKey, Auth
-from .._protocol.messages import Reply
-from .._transport.body import BodyLimits, read_body
-from .._transport.carrier import Carrier, Outgoing
-from .._transport.discretion import Discretion, install
+from .._protocol.messages import Reply, Request
+from .._transport.body import FILE_LIMITS, BodyLimits, read_body
+from .._transport.pool import NEW_CONNECTION, StaleConnectionError
+from .._transport.proxy import ProxyRefusedError
 from ..errors import (
     AttemptTimeoutError,
     BingImagesError,
     ConnectionFailedError,
     InvalidRequestError,
     MalformedResponseError,
+    SessionStateError,
+    UnexpectedRedirectError,
 )
 from .call import Call, Wire
 
-__all__ = ["KeySource", "Terminal"]
+__all__ = ["KeySource", "SendStep"]
+
+_NO_TIMEOUTS: Final = {"connect": None, "read": None, "write": None, "pool": None}
+"""Time limits are scopes around whole attempts: httpx's are per read, and a peer that drips bytes stretches them."""
+
+_CLOSING: Final = 1.0  # seconds
+_MOST_KNOWN: Final = 256  # sets of headers
+
+_RETRYABLE_PROXY_STATUSES: Final = frozenset({500, 502, 503, 504})
+
+_TRANSPORT: Final = ("httpcore", "httpcore2", "h11", "h2", "bing_images_async._transport")
+"""Packages whose stack frames hold requests as bytes or header lists, and so the key."""
+
+_CLIENT: Final = frozenset({"httpx", "httpx2", "idna", "encodings"})
+"""Packages in which an `AsyncClient` parses URLs."""
+
+E = TypeVar("E", bound=BaseException)
 
 
 @frozen
@@ -43,174 +66,324 @@ class KeySource:
     known: ApiKey | None = None
 
 
-_LONG_ENOUGH = 12
-"""Keys of fewer characters are not looked for in replies: they could be part of any word."""
-
-
-_TRANSPORT = frozenset({"aiohttp", "anyio", "asyncio", "h11", "httpcore", "httpx", "trio", "yarl"})
-"""Packages whose stack frames hold requests, and so the key, in their local variables."""
-
-_OWN = f"{__package__}."
-"""Modules of our own of which the same is true, or that hold replies as they came: whatever lies below this one."""
-
-
-class Terminal:
+class SendStep:
     """Sends a call's request and reads the reply.
 
-    Raises `AttemptTimeoutError`, `ConnectionFailedError`, `ResponseTooLargeError`,
-    `UnexpectedRedirectError` (to what is no address) and `MalformedResponseError` (a body in an
-    encoding that cannot be read).
+    Raises `AttemptTimeoutError`, `ConnectionFailedError`, `ResponseTooLargeError`, `UnexpectedRedirectError` (to what
+    is no URL), `MalformedResponseError` (a body in an encoding that cannot be read), `InvalidRequestError` (a request
+    that a middleware has made unusable) and `SessionStateError` (the client is closed). Errors of a lent client's own
+    hooks, auth or transport pass unchanged.
+
+    Args:
+        client: an `httpx.AsyncClient`, or an `httpx2.AsyncClient`.
+        origin: scheme, host and port that the key may go to.
+        recheck: raises if `call` must not be sent any more; called when a call had to wait for a slot once more.
     """
 
     def __init__(
         self,
-        carrier: Carrier,
+        client: httpx.AsyncClient,
         key: KeySource,
         auth: Auth,
+        origin: str,
         wire: Wire,
         limits: BodyLimits,
+        recheck: Callable[[Call], None],
     ) -> None:
-        self._carrier = carrier
+        self._client = client
+        self._httpx: Any = httpx_of(client)
         self._key = key
         self._auth = auth
+        self._auth_header, _ = auth.header("")
+        self._origin = _origin(self._httpx.URL(origin))
         self._wire = wire
         self._limits = limits
-        install()
+        self._recheck = recheck
+        self._no_body = self._httpx.ByteStream(b"")
+        self._known_headers: dict[tuple[tuple[tuple[str, str], ...], bytes], httpx.Headers] = {}
 
     def __call__(self, call: Call) -> Awaitable[Reply]:
         """One attempt."""
         if self._key.takes_time:
             return self._ask_and_send(call)
-        call.key = self._key.known
-        return self._send(call, self._limits, self._wire)
+        return self._send(call, self._key.known, self._limits, self._wire)
 
     async def _ask_and_send(self, call: Call) -> Reply:
         with call.waiting("key"):
-            call.key = await self._key.ask()
-        return await self._send(call, self._limits, self._wire)
+            key = await self._key.ask()
+        return await self._send(call, key, self._limits, self._wire)
 
     async def fetch(self, call: Call) -> Reply:
         """One attempt without the key, for files that are no part of the API: they may be large uncompressed."""
-        call.key = None
-        return await self._send(call, evolve(self._limits, wire=self._limits.decoded), Wire())
+        return await self._send(call, None, FILE_LIMITS, Wire())
 
-    async def _send(self, call: Call, limits: BodyLimits, wire: Wire) -> Reply:
-        self._carrier.check()
+    async def _send(self, call: Call, key: ApiKey | None, limits: BodyLimits, wire: Wire) -> Reply:
+        if self._client.is_closed:
+            raise SessionStateError("The httpx.AsyncClient of this session is closed: nothing can be sent any more.")
+        call.key_id = None if key is None else hash(key)
         wire.requests += 1
-        call.sent = anyio.current_time()
         try:
             # The frames below this one hold the request with the key; they have ended when the error is raised.
-            outcome = await self._outcome(call, limits)
+            outcome = await self._outcome(call, key, limits)
         finally:
             wire.requests -= 1
         if isinstance(outcome, Reply):
             return outcome
         raise outcome
 
-    async def _outcome(self, call: Call, limits: BodyLimits) -> Reply | BingImagesError:
+    async def _outcome(self, call: Call, key: ApiKey | None, limits: BodyLimits) -> Reply | BingImagesError:
+        call.sent = now = anyio.current_time()
         time_limit = call.attempt_timeout
+        redaction = _Redaction(key)
         try:
-            with Discretion(_secret(call.key)), anyio.move_on_after(time_limit if time_limit < math.inf else None):
-                return await self._exchange(call, limits)
-        except UnicodeEncodeError as fault:  # of a middleware or an `Auth`; it holds the header
-            return _translated(httpx.LocalProtocolError(f"a header is not ASCII ({fault.reason})"), call.key)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as fault:
-            return _translated(fault, call.key)
+            with anyio.CancelScope(deadline=now + time_limit) as scope:
+                request = self._build(call, key, _Trace(call, scope, self._recheck))
+                try:
+                    response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+                    return redaction.of_reply(await _read(response, limits))
+                finally:
+                    if key is not None:
+                        request.headers.pop(self._auth_header, None)
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
-        except BaseException as fault:  # raised again, without what it must not show
-            _disarm(fault, call.key)
-            raise fault from fault.__cause__
+        except self._httpx.HTTPStatusError as fault:  # of a response hook that raises for statuses, as httpx documents
+            return redaction.of_reply(_reply_of(fault.response))
+        except BaseException as fault:
+            ours = self._translated(fault, redaction)
+            if ours is None:
+                _cut_at_transport(fault)
+                raise
+            if (stale := _find(fault, StaleConnectionError)) is not None:
+                call.may_resend = call.request.upload is None or not stale.has_written
+            return ours
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
-    async def _exchange(self, call: Call, limits: BodyLimits) -> Reply:
-        secret = _secret(call.key)
-        incoming = await self._carrier.send(self._pack(call))
+    def _build(self, call: Call, key: ApiKey | None, trace: _Trace) -> httpx.Request:
+        """The request with the key. Raises `InvalidRequestError` for what cannot be sent."""
+        question = call.request
+        extensions: dict[str, Any] = {"timeout": _NO_TIMEOUTS, "trace": trace}
+        if call.needs_new_connection:
+            extensions[NEW_CONNECTION] = True
+        request: httpx.Request
         try:
-            headers = _clean_headers(incoming.headers, secret)
-            try:
-                body = await read_body(incoming, headers, limits)
-            except MalformedResponseError:
-                if incoming.status < 400:
-                    raise
-                body = b""  # what cannot be read must not hide the status
-            return Reply(incoming.status, headers, _clean_body(body, secret))
-        finally:
-            await incoming.aclose()
+            url = self._httpx.URL(question.url)
+            if question.upload is None:
+                headers = self._headers_for(question, url)
+                request = self._httpx.Request(
+                    question.method, url, headers=headers, stream=self._no_body, extensions=extensions
+                )
+            else:
+                part = (question.upload.filename, question.upload.content, question.upload.content_type)
+                kept = [pair for pair in question.headers if pair[0].lower() != "content-type"]
+                request = self._httpx.Request(
+                    question.method, url, headers=kept, files={"image": part}, extensions=extensions
+                )
+        except UnicodeEncodeError as fault:
+            raise InvalidRequestError(
+                f"A header of the request is not ASCII ({fault.reason}): check headers= and middleware.",
+                parameter="headers",
+            ) from None
+        except (self._httpx.InvalidURL, ValueError) as fault:
+            raise InvalidRequestError(
+                f"base_url, or a middleware, made a URL that cannot be used ({type(fault).__name__}: {fault}).",
+                parameter="base_url",
+            ) from None
+        if key is not None and _origin(url) == self._origin:
+            # No variable here holds the key itself: tracebacks can show them.
+            request.headers.update((self._auth.header(key.reveal()),))
+        return request
 
-    def _pack(self, call: Call) -> Outgoing:
-        request = call.request
-        headers = list(request.headers)
-        if call.key is not None:
-            headers.append(self._auth.header(call.key.reveal()))
-        outgoing = Outgoing(request.method, request.url, headers, on_departure=call.on_departure)
-        if request.upload is not None:
-            part = (request.upload.filename, request.upload.content, request.upload.content_type)
-            form = httpx.Request(request.method, request.url, files={"image": part})
-            outgoing.headers = [pair for pair in headers if pair[0].lower() != "content-type"]
-            outgoing.headers.append(("Content-Type", form.headers["content-type"]))
-            outgoing.body = form.read()
-        return outgoing
-
-
-def _secret(key: ApiKey | None) -> str | None:
-    """What must not be shown: the key, if it is long enough to be looked for."""
-    return None if key is None or len(key.reveal()) < _LONG_ENOUGH else key.reveal()
-
-
-def _without_key(text: str, key: ApiKey | None) -> str:
-    """The same, should the transport have repeated the key in it."""
-    secret = _secret(key)
-    return text if secret is None else text.replace(secret, "***")
-
-
-# Should the service or a gateway have repeated the key in its reply:
-
-
-def _clean_headers(headers: dict[str, str], secret: str | None) -> dict[str, str]:
-    if secret is None or not any(secret in value for value in headers.values()):
+    def _headers_for(self, question: Request, url: httpx.URL) -> httpx.Headers:
+        """The headers of a request without a body, with `Host`, in httpx's form; equal ones are made once."""
+        known = self._known_headers
+        headers = known.get((question.headers, url.netloc))
+        if headers is None:
+            pairs = list(question.headers)
+            if not any(name.lower() == "host" for name, _ in pairs):
+                pairs.insert(0, ("Host", url.netloc.decode("ascii")))
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            headers = known[question.headers, url.netloc] = self._httpx.Headers(pairs)
         return headers
-    return {name: value.replace(secret, "***") for name, value in headers.items()}
+
+    def _translated(self, fault: BaseException, redaction: _Redaction) -> BingImagesError | None:
+        """Our error for what the client raised, its cause a copy that refers to nothing; `None` for what is not its."""
+        module = self._httpx
+        if isinstance(fault, UnicodeError | module.InvalidURL | module.RemoteProtocolError) and _is_of_httpx(fault):
+            return UnexpectedRedirectError(
+                "The service redirected to what is no URL. Redirects are not followed; check base_url."
+            )
+        if not _is_of_the_network(fault, module):
+            return None
+        words = redaction.of_text(str(fault))
+        named = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
+        error: BingImagesError
+        if isinstance(fault, module.TimeoutException | TimeoutError):
+            error = AttemptTimeoutError(f"The service did not answer in time ({named}).")
+        elif isinstance(fault, module.InvalidURL | module.UnsupportedProtocol):
+            error = InvalidRequestError(f"base_url cannot be used ({named}).", parameter="base_url")
+        elif (refusal := _find(fault, ProxyRefusedError)) is not None:
+            error = ConnectionFailedError(
+                f"The proxy refused the connection ({named}). Check proxy= or HTTPS_PROXY, and its credentials.",
+                retryable=refusal.status in _RETRYABLE_PROXY_STATUSES,
+            )
+        elif _find(fault, ssl.SSLCertVerificationError) is not None:
+            error = ConnectionFailedError(
+                f"The service's certificate is not valid ({named}). Check base_url; for a private certificate "
+                'authority pass verify="ca.pem", or trust_env=True to use SSL_CERT_FILE.',
+                retryable=False,
+            )
+        else:
+            error = ConnectionFailedError(
+                f"No reply ({named}). Check base_url and the network.",
+                retryable=not isinstance(fault, module.LocalProtocolError),
+            )
+        error.__cause__ = _bare(fault, words)
+        return error
 
 
-def _clean_body(body: bytes, secret: str | None) -> bytes:
-    return body if secret is None else body.replace(secret.encode(), b"***")
+def httpx_of(client: object) -> ModuleType:
+    """The module that a client is of: httpx, or httpx2 if that has been imported and the client is one of its."""
+    for name in ("httpx", "httpx2"):
+        module = sys.modules.get(name)
+        if module is not None and isinstance(client, module.AsyncClient):
+            return module
+    raise TypeError("not an AsyncClient of httpx or httpx2")
 
 
-def _translated(fault: Exception, key: ApiKey | None) -> BingImagesError:
-    """Our error for what the transport raised; its cause is a copy that refers to nothing."""
-    words = _without_key(str(fault), key)
-    named = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
-    error: BingImagesError
-    if isinstance(fault, httpx.TimeoutException | TimeoutError):
-        error = AttemptTimeoutError(f"The service did not answer in time ({named}).")
-    elif isinstance(fault, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        error = InvalidRequestError(f"base_url cannot be used ({named}).", parameter="base_url")
-    elif _is_certificate_fault(fault):
-        error = ConnectionFailedError(
-            f"The service's certificate is not valid ({named}). Check base_url; for a private certificate "
-            "authority pass client=httpx.AsyncClient(verify=…).",
-            retryable=False,
-        )
-    else:
-        error = ConnectionFailedError(
-            f"No reply ({named}). Check base_url and the network.",
-            retryable=not isinstance(fault, httpx.LocalProtocolError),
-        )
-    error.__cause__ = _bare(fault, words)
-    return error
+class _Trace:
+    """httpcore's request extension `trace`: tells when a connection is made, and waits before the first byte.
+
+    Time spent waiting for a slot is not time of the attempt.
+    """
+
+    __slots__ = ("_call", "_recheck", "_scope")
+
+    def __init__(self, call: Call, scope: anyio.CancelScope, recheck: Callable[[Call], None]) -> None:
+        self._call = call
+        self._scope = scope
+        self._recheck = recheck
+
+    async def __call__(self, event: str, _: Mapping[str, Any]) -> None:
+        call = self._call
+        if event.endswith(".send_request_headers.started"):
+            if call.on_sending is None:
+                return
+            before, call.sent = anyio.current_time(), None
+            deadline, self._scope.deadline = self._scope.deadline, math.inf
+            await call.on_sending()
+            now = anyio.current_time()
+            self._scope.deadline = deadline + (now - before)
+            if now != before:
+                self._recheck(call)
+            call.sent = now
+        elif event.endswith(".connect_tcp.started") and call.on_connecting is not None:
+            call.on_connecting()
 
 
-def _is_certificate_fault(fault: BaseException | None) -> bool:
-    while fault is not None:
-        if isinstance(fault, ssl.SSLCertVerificationError):
-            return True
+# --- the reply
+
+
+async def _read(response: httpx.Response, limits: BodyLimits) -> Reply:
+    """Read the reply, within limits, and close the response, whatever happens."""
+    headers = _headers_of(response.headers.raw)
+    if response.is_closed:  # a hook has read it, or it never was a stream
+        return _reply_of(response)
+    pieces = aiter(response.stream)  # type: ignore[arg-type]  # an AsyncClient's responses have asynchronous streams
+    try:
+        body = await read_body(pieces, headers, limits)
+    except BaseException as error:
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + _CLOSING):
+            await response.aclose()
+            await _finish(pieces)
+        if not isinstance(error, MalformedResponseError) or response.status_code < 400:
+            raise
+        body = b""  # what cannot be read must not hide the status
+    await response.aclose()
+    return Reply(response.status_code, headers, body)
+
+
+async def _finish(pieces: AsyncIterator[bytes]) -> None:
+    """Let the generators of a closed stream come to their end: on trio a suspended one is an error.
+
+    A stream that goes on although it was closed is left after a thousand pieces.
+    """
+    with suppress(Exception):
+        for _ in range(1_000):
+            await anext(pieces)
+    if isinstance(pieces, AsyncGenerator):
+        with suppress(Exception):
+            await pieces.aclose()
+
+
+def _reply_of(response: httpx.Response) -> Reply:
+    """The reply of a response that is closed: with its body as httpx decoded it, if somebody has read that."""
+    headers = _headers_of(response.headers.raw)
+    headers.pop("content-encoding", None)
+    try:
+        body = response.content
+    except (httpx.ResponseNotRead, RuntimeError):  # httpx2's is a RuntimeError as well
+        body = b""
+    return Reply(response.status_code, headers, body)
+
+
+def _headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields as texts, names in lower case; those of one name in one, with commas (RFC 9110, section 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode("utf-8")
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int]:
+    port = url.port
+    return url.scheme, url.host, port if port is not None else 443 if url.scheme == "https" else 80
+
+
+# --- errors
+
+
+def _is_of_the_network(fault: BaseException, module: ModuleType) -> bool:
+    """An error of httpx's, or one that a lent client's own transport may raise beside those."""
+    if isinstance(fault, module.HTTPError | module.StreamError | module.InvalidURL):
+        return True
+    return isinstance(fault, OSError) and fault.filename is None  # else a hook's, about a file
+
+
+def _is_of_httpx(fault: BaseException) -> bool:
+    """Was the error raised by `AsyncClient` itself, and not by a transport or a hook?
+
+    All that a client does itself with a request is to parse the URL of a redirect, which may fail in many ways.
+    """
+    trace = fault.__traceback__
+    innermost = ""
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] not in _CLIENT and module != __name__:
+            return False
+        innermost = module
+        trace = trace.tb_next
+    return not innermost.endswith("._transports.default")
+
+
+def _find(fault: BaseException | None, kind: type[E]) -> E | None:
+    """The first error of this kind among `fault`, its causes and contexts."""
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        if isinstance(fault, kind):
+            return fault
+        seen.add(id(fault))
         fault = fault.__cause__ or fault.__context__
-    return False
+    return None
 
 
-def _bare(fault: Exception, words: str) -> Exception:
+def _bare(fault: BaseException, words: str) -> BaseException:
     """The same kind of error with the same words, and neither request, traceback nor context."""
     try:
         return type(fault)(words)
@@ -218,25 +391,47 @@ def _bare(fault: Exception, words: str) -> Exception:
         return ConnectionError(f"{type(fault).__name__}: {words}")
 
 
-def _disarm(fault: BaseException, key: ApiKey | None) -> None:
-    """Take from `fault`, and from the causes its owner gave it, what refers to requests."""
+def _cut_at_transport(fault: BaseException) -> None:
+    """Cut the tracebacks of an error, and of those behind it, where the transport begins."""
     seen: set[int] = set()
-    link: BaseException | None = fault
-    while link is not None and id(link) not in seen:
+    pending: list[BaseException | None] = [fault]
+    while pending:
+        link = pending.pop()
+        if link is None or id(link) in seen:
+            continue
         seen.add(id(link))
-        link.__traceback__ = _without_transport(link.__traceback__)
-        link.__context__ = None
-        if isinstance(link.__cause__, httpx.HTTPError):
-            link.__cause__ = _bare(link.__cause__, _without_key(str(link.__cause__), key))
-        link = link.__cause__
+        link.__traceback__ = _above_transport(link.__traceback__)
+        pending += (link.__cause__, link.__context__)
 
 
-def _without_transport(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames that hold requests; those of users' own transports stay."""
+def _above_transport(trace: TracebackType | None) -> TracebackType | None:
     if trace is None:
         return None
-    rest = _without_transport(trace.tb_next)
     module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    if module.startswith(_OWN) or module.partition(".")[0] in _TRANSPORT:
-        return rest
-    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    if module.startswith(_TRANSPORT):
+        return None
+    return TracebackType(_above_transport(trace.tb_next), trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+
+
+class _Redaction:
+    """Replaces the key by `***` where the service or a gateway has repeated it as a word."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: ApiKey | None) -> None:
+        self._key = key
+
+    def of_text(self, text: str) -> str:
+        if self._key is None or self._key.reveal() not in text:
+            return text
+        return re.sub(rf"(?<!\w){re.escape(self._key.reveal())}(?!\w)", "***", text)
+
+    def of_reply(self, reply: Reply) -> Reply:
+        if self._key is None:
+            return reply
+        if any(self._key.reveal() in value for value in reply.headers.values()):
+            reply = evolve(reply, headers={name: self.of_text(value) for name, value in reply.headers.items()})
+        if self._key.reveal().encode() in reply.body:
+            pattern = rb"(?<!\w)" + re.escape(self._key.reveal().encode()) + rb"(?!\w)"
+            reply = evolve(reply, body=re.sub(pattern, b"***", reply.body))
+        return reply

@@ -27,6 +27,9 @@ class Departure:
         """The request is written to its connection now."""
         self.at = anyio.current_time()
 
+    async def sending(self) -> None:
+        self.happens()
+
 
 class Departures:
     """The latest of them, as many as one window holds."""

@@ -7,14 +7,14 @@ counts afterwards, which is too late for a bomb, and lets a cut-off stream pass 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping
 from io import BytesIO
 
 from attrs import frozen
 
 from ..errors import ConnectionFailedError, MalformedResponseError, ResponseTooLargeError
 
-__all__ = ["BodyLimits", "read_body"]
+__all__ = ["FILE_LIMITS", "BodyLimits", "read_body"]
 
 _GZIP = 16 + zlib.MAX_WBITS
 _STEP = 64 * 2**10
@@ -29,11 +29,15 @@ class BodyLimits:
 
     wire: int = 4 * 2**20
     """As sent."""
-    decoded: int = 16 * 2**20
+    decoded: int = 4 * 2**20
     """After gunzip."""
 
 
-async def read_body(stream: AsyncIterable[bytes | bytearray], headers: Mapping[str, str], limits: BodyLimits) -> bytes:
+FILE_LIMITS = BodyLimits(wire=16 * 2**20, decoded=16 * 2**20)
+"""Of `session.fetch`: pictures may be large, and are not compressed any more."""
+
+
+async def read_body(stream: AsyncIterable[bytes], headers: Mapping[str, str], limits: BodyLimits) -> bytes:
     """The decoded body.
 
     Raises `ResponseTooLargeError` beyond the limits, `ConnectionFailedError` for a gzip stream that
@@ -44,16 +48,11 @@ async def read_body(stream: AsyncIterable[bytes | bytearray], headers: Mapping[s
         raise _too_large("on the wire", limits.wire)
     sink = _sink(headers, limits)
     size = 0
-    chunks = aiter(stream)
-    try:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > limits.wire:
-                raise _too_large("on the wire", limits.wire)
-            sink.feed(chunk)
-    finally:
-        if isinstance(chunks, AsyncGenerator):  # where reading stops early, nobody else would end it
-            await chunks.aclose()
+    async for chunk in stream:
+        size += len(chunk)
+        if size > limits.wire:
+            raise _too_large("on the wire", limits.wire)
+        sink.feed(chunk)
     return sink.whole()
 
 
@@ -75,7 +74,7 @@ class _Plain:
     def __init__(self) -> None:
         self._buffer = BytesIO()
 
-    def feed(self, chunk: bytes | bytearray) -> None:
+    def feed(self, chunk: bytes) -> None:
         self._buffer.write(chunk)
 
     def whole(self) -> bytes:
@@ -93,7 +92,7 @@ class _Gunzip:
         self._members = 1
         self._is_empty = True
 
-    def feed(self, chunk: bytes | bytearray) -> None:
+    def feed(self, chunk: bytes) -> None:
         self._is_empty = self._is_empty and not chunk
         # In slices, because what a member leaves over is copied each time.
         for start in range(0, len(chunk), _STEP):

@@ -1,183 +1,260 @@
-"""One connection of the pool: HTTP/1.1 (RFC 9112) as h11 has it, over a socket of httpcore's kind.
+"""One HTTP/1.1 connection of the pool (RFC 9112): a network stream, and the parser of what arrives on it.
 
-httpcore's own connection puts five locks, a dozen trace points and three nested generators around the
-same h11. Those cost more time than reading the answer does, and hide how much of it has arrived. One
-connection here has one user at a time (the pool sees to that), who leaves it whole or closes it.
+httpcore's own connection puts five locks, a dozen trace points and three nested generators around the same
+exchange, and hides how much of a reply has arrived, which the pool must know. A connection here has one user at a
+time, who either reads the response to its end or closes the connection.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from typing import Final, cast
+from weakref import ref
 
 import anyio
-import h11
 import httpcore
 
-from ..errors import ResponseTooLargeError
-from ._address import Origin
+from .parser import ResponseParser
+from .proxy import Proxy, ProxyRefusedError
+from .tls import TLSContext
 
-__all__ = ["CLOSE_TIMEOUT", "Connection", "HEAD_LIMIT", "INTERIM_LIMIT"]
-
-HEAD_LIMIT: Final = 64 * 1024
-"""Bytes of status line and headers, those of interim answers included."""
-
-INTERIM_LIMIT: Final = 8
-"""Interim answers (RFC 9110, section 15.2) before the real one; a client that asked for none gets none."""
+__all__ = ["CLOSE_TIMEOUT", "Connection", "Timeouts", "encode_head"]
 
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that closing may take. A TCP socket needs none; this bounds networks other than TCP."""
 
 _PIECE: Final = 64 * 1024
-"""Bytes to be read at a time."""
-_LONGEST_LINE: Final = 100 * 1024
-"""What h11 holds while it waits for the end of a head, of a chunk's first line, or of trailers."""
+"""Bytes read or written at a time."""
+
+Timeouts = dict[str, float | None]
+"""Seconds for `connect`, `read` and `write`: httpcore's request extension `timeout`."""
+
+_HEAD: Final = re.compile(
+    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*\r\n)*\r\n"
+)
+"""A request line and header fields (RFC 9112, section 3; RFC 9110, section 5.5): no line break or NUL in a value."""
+
+
+def encode_head(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The request line and the header fields. Raises `httpcore.LocalProtocolError` for what could not be read back."""
+    lines = [method + b" " + target + b" HTTP/1.1", *[name + b": " + value for name, value in headers], b"\r\n"]
+    head = b"\r\n".join(lines)
+    if _HEAD.fullmatch(head) is None:
+        raise httpcore.LocalProtocolError("The method, the target or a header holds a character that is not allowed.")
+    return head
 
 
 class Connection:
-    """Made idle and unconnected; `connect()`, then for each exchange `ask()` and `read()` until that gives `None`.
+    """Made unconnected; `connect`, then for each exchange `send` and `receive_head`, and `receive` to the end.
 
-    Raises httpcore's and h11's errors, and `ResponseTooLargeError` for a head beyond the limits. After any
-    error, and after any cancellation, the connection must be closed.
+    Raises httpcore's errors, and `ResponseTooLargeError` beyond the limits of the parser. After any error, and
+    after any cancellation, the connection must be closed.
     """
 
-    def __init__(self, origin: Origin, backend: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(self, origin: httpcore.Origin, network: httpcore.AsyncNetworkBackend, proxy: Proxy | None) -> None:
         self.origin = origin
+        self.proxy = proxy
         self.expires_at = 0.0
-        """Not to be used from then on; the pool's business."""
-        self.received = 0
-        """Bytes that have arrived since the last question."""
-        self._backend = backend
+        """Time of the pool's clock from which on the connection is not used again."""
+        self.parser = ResponseParser()
+        self.stream = httpcore.AsyncNetworkStream()
+        self.response: ref[object] | None = None
+        """The body of the current response, which keeps nothing alive; `None` while there is none to be closed."""
+        self.has_written = False
+        """Bytes of the current request have been written."""
+        self._network = network
         self._connecting = anyio.CancelScope()
         self._socket: httpcore.AsyncNetworkStream | None = None
-        self.stream = httpcore.AsyncNetworkStream()
-        """The socket, or TLS over it."""
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_LINE)
-        self._is_doubtful = False
         self._closed = False
+        self._is_sent = False
 
-    async def connect(self, context: ssl.SSLContext | None) -> None:
-        """Open the socket, with TLS if there is a `context`."""
-        _, host, port = self.origin
+    # --- connecting
+
+    async def connect(self, tls: TLSContext, timeouts: Timeouts) -> None:
+        """Open the socket, pass the proxy if there is one, and start TLS for https."""
+        timeout = timeouts.get("connect")
+        scheme, host, port = self.origin.scheme, self.origin.host.decode("ascii"), self.origin.port
+        via = self.proxy
         with self._connecting:
-            self._socket = await self._backend.connect_tcp(host, port)
+            self._socket = await self._network.connect_tcp(
+                host if via is None else via.host, port if via is None else via.port, timeout=timeout
+            )
         if self._socket is None or self._closed:
             raise httpcore.ConnectError("The connection was closed while it was made.")
         self.stream = self._socket
-        if context is not None:
-            context.set_alpn_protocols(["http/1.1"])
-            try:
-                self.stream = await self._socket.start_tls(context, host)
-            except (OSError, anyio.ClosedResourceError) as error:  # httpcore leaves both as they are
-                raise httpcore.ConnectError(str(error)) from error
+        if via is not None and via.is_secure:
+            await self._start_tls(await tls.get(), via.host, timeout)
+        if scheme == b"https":
+            if via is not None:
+                await self._open_tunnel(via, f"{_bracketed(host)}:{port}".encode("ascii"), timeouts)
+            await self._start_tls(await tls.get(), host, timeout)
 
-    @property
-    def is_connected(self) -> bool:
-        """Is there a socket, or was there one?"""
-        return self._socket is not None or self._closed
+    async def _start_tls(self, context: ssl.SSLContext, host: str, timeout: float | None) -> None:
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            self.stream = await self.stream.start_tls(context, host, timeout=timeout)
+        except (OSError, anyio.ClosedResourceError) as error:  # not all backends translate these
+            raise httpcore.ConnectError(str(error)) from error
 
-    @property
-    def is_reusable(self) -> bool:
-        """Is the last exchange over, and did it leave the connection as it was before?"""
-        return self._http.our_state is h11.IDLE and not self._closed
+    async def _open_tunnel(self, proxy: Proxy, authority: bytes, timeouts: Timeouts) -> None:
+        """CONNECT (RFC 9110, section 9.3.6)."""
+        self.parser.start(has_body=False)
+        await self._write(encode_head(b"CONNECT", authority, [(b"Host", authority), *proxy.headers]), timeouts)
+        await self.receive_head(timeouts)
+        status = self.parser.status
+        assert status is not None
+        if not 200 <= status < 300:
+            raise ProxyRefusedError(status)
+        if not self.parser.is_complete or not self.is_silent:
+            raise httpcore.ProxyError("The proxy sent data before it was asked for any.")
+
+    # --- an exchange
 
     @property
     def is_silent(self) -> bool:
-        """Has nothing come since? While nothing was asked, what comes is the end, or no answer of ours."""
+        """Nothing has arrived since the last response: neither surplus data nor the end of the stream."""
         return not self.stream.get_extra_info("is_readable")
 
-    async def ask(self, request: h11.Request, body: bytes) -> h11.Response:
-        """Send a request and read the head of its answer."""
-        self.received = 0
-        try:
-            await self._send(request)
-            if body:
-                await self._send(h11.Data(data=body))
-            await self._send(h11.EndOfMessage())
-        except httpcore.WriteError:
-            pass  # a server may answer, and close, before it has read everything
-        return await self._read_head()
+    @property
+    def is_reusable(self) -> bool:
+        """The last exchange is over, and both sides agree to another one."""
+        return self._is_sent and self.parser.is_complete and self.parser.is_reusable and not self._closed
 
-    async def read(self) -> bytes | bytearray | None:
-        """The next piece of the body; `None` at its end, when the connection is ready for another question."""
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                await self._receive(_PIECE)
-            elif isinstance(event, h11.Data):
-                return event.data
+    def begin(self, request: httpcore.Request) -> None:
+        """Expect the response to `request`. Nothing has been written yet."""
+        self.has_written = self._is_sent = False
+        self.parser.start(has_body=request.method != b"HEAD")
+
+    async def send(self, request: httpcore.Request, timeouts: Timeouts) -> None:
+        """Write a request. Returns early if the response, or the end of the connection, comes before its end."""
+        target, headers = request.url.target, request.headers
+        if self.proxy is not None and self.origin.scheme == b"http":
+            # RFC 9112, section 3.2.2: a proxy is sent the absolute form.
+            target = b"http://" + _authority(request.url) + target
+            headers = [*headers, *self.proxy.headers]
+        length, is_chunked = _body_framing(headers)
+        try:
+            await self._write(encode_head(request.method, target, headers), timeouts)
+            if is_chunked or length:
+                await self._send_body(request, length, timeouts)
+        except httpcore.WriteError:
+            return  # a server may answer, and close, before it has read everything
+        self._is_sent = True
+
+    async def _send_body(self, request: httpcore.Request, length: int | None, timeouts: Timeouts) -> None:
+        keep_unread = self.stream.get_extra_info("keep_unread")
+        if keep_unread is not None:
+            keep_unread()
+        pieces = aiter(cast("AsyncIterable[bytes]", request.stream))
+        try:
+            await self._send_pieces(pieces, length, timeouts)
+        finally:
+            if isinstance(pieces, AsyncGenerator):  # where sending stops early, nobody else would end it
+                await pieces.aclose()
+
+    async def _send_pieces(self, pieces: AsyncIterator[bytes], length: int | None, timeouts: Timeouts) -> None:
+        sent = 0
+        pending = bytearray()
+        async for piece in pieces:
+            if length is None:
+                pending += b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
             else:
-                self._finish()
-                return None
+                sent += len(piece)
+                pending += piece
+                if sent > length:
+                    raise httpcore.LocalProtocolError("The request body is longer than its Content-Length.")
+            while len(pending) >= _PIECE:
+                await self._write_piece(bytes(pending[:_PIECE]), timeouts)
+                del pending[:_PIECE]
+        if length is not None and sent < length:
+            raise httpcore.LocalProtocolError("The request body is shorter than its Content-Length.")
+        await self._write_piece(bytes(pending) + (b"" if length is not None else b"0\r\n\r\n"), timeouts)
+
+    async def _write_piece(self, data: bytes, timeouts: Timeouts) -> None:
+        """Write a part of the body, unless the response has come already (RFC 9112, section 9.5)."""
+        while not self.is_silent:
+            await self._receive(timeouts)
+            if self.parser.status is not None:
+                raise httpcore.WriteError("The response came before the request was sent.")
+        await self._write(data, timeouts)
+
+    async def receive_head(self, timeouts: Timeouts) -> None:
+        """Read until the head of the final response is in `parser`."""
+        while self.parser.status is None:
+            await self._receive(timeouts)
+
+    async def receive(self, timeouts: Timeouts) -> bytes:
+        """The next piece of the body; empty at its end."""
+        while not (piece := self.parser.take_body()) and not self.parser.is_complete:
+            await self._receive(timeouts)
+        return piece
+
+    async def _write(self, data: bytes, timeouts: Timeouts) -> None:
+        if self._closed:
+            raise httpcore.WriteError("The connection is closed.")
+        self.has_written = True
+        try:
+            await self.stream.write(data, timeout=timeouts.get("write"))
+        except ssl.SSLError as error:  # httpcore leaves it as it is
+            raise httpcore.WriteError(str(error)) from error
+
+    async def _receive(self, timeouts: Timeouts) -> None:
+        if self._closed:
+            raise httpcore.ReadError("The connection is closed.")
+        try:
+            data = await self.stream.read(min(_PIECE, self.parser.room), timeout=timeouts.get("read"))
+        except ssl.SSLError as error:  # httpcore leaves it as it is
+            raise httpcore.ReadError(str(error)) from error
+        if data:
+            self.parser.feed(data)
+        else:
+            self.parser.feed_end()
+
+    # --- the end
+
+    def shut_down(self) -> None:
+        """End the connection without waiting, from any context; `aclose` must follow."""
+        shut_down = self.stream.get_extra_info("shut_down")
+        if shut_down is not None:
+            shut_down()
 
     async def aclose(self) -> None:
-        """Close what there is of the connection: at once, whoever is using or cancelling it.
+        """Close the socket at once, whoever is using or cancelling the connection.
 
-        It is the socket that closes, not the TLS on top: a closing handshake could block, and HTTP
-        needs none, since the length of every answer is known. Sockets close before their `aclose`
-        first yields, so not even a native `Task.cancel()`, which no shield stops, leaves one open.
+        TLS is not closed before: a closing handshake could block, and HTTP needs none, since the length of every
+        answer is known. Sockets close before their `aclose` first yields, so not even a native `Task.cancel()`,
+        which no shield stops, leaves one open.
         """
         self._closed = True
-        if (socket := self._socket) is None:
+        if (opened := self._socket) is None:
             self._connecting.cancel()
         else:
             self._socket = None
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-                await socket.aclose()
+                await opened.aclose()
 
-    async def _read_head(self) -> h11.Response:
-        interim = 0
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                if self.received >= HEAD_LIMIT:
-                    raise ResponseTooLargeError(
-                        f"The head of the reply is longer than {HEAD_LIMIT} bytes: no service of this API sends "
-                        "that. Check base_url and what stands between here and there.",
-                        limit=HEAD_LIMIT,
-                    )
-                await self._receive(HEAD_LIMIT - self.received)
-            elif isinstance(event, h11.Response):
-                if not self.received:
-                    raise h11.RemoteProtocolError("The server answered before it was asked.")
-                # Two lengths: whoever else read this may have taken the other (RFC 9112, section 6.3).
-                self._is_doubtful = {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}
-                return event
-            elif isinstance(event, h11.InformationalResponse):
-                interim += 1
-                if interim > INTERIM_LIMIT:
-                    raise ResponseTooLargeError(
-                        f"More than {INTERIM_LIMIT} interim replies (1xx) came before the real one. "
-                        "Check base_url and what stands between here and there."
-                    )
-            else:
-                raise h11.RemoteProtocolError("Server disconnected without sending a response.")
 
-    def _finish(self) -> None:
-        """Be ready for the next exchange, if both sides agree, and nothing came that belongs to none."""
-        is_over = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if is_over and not self._is_doubtful and self._http.trailing_data == (b"", False):  # neither more nor the end
-            self._http.start_next_cycle()
+def _body_framing(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, bool]:
+    """The announced length of a request body, and whether it is sent in chunks."""
+    length: int | None = None
+    is_chunked = False
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length":
+            if not value.isdigit():
+                raise httpcore.LocalProtocolError("Content-Length is not a number.")
+            length = int(value)
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            is_chunked = True
+    return (None, True) if is_chunked else (length, False)
 
-    async def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if not data:  # the end of a message
-            return
-        if self._closed:
-            raise httpcore.WriteError("The connection is closed.")
-        try:
-            await self.stream.write(data)
-        except ssl.SSLError as error:  # httpcore leaves it as it is
-            raise httpcore.WriteError(str(error)) from error
 
-    async def _receive(self, most: int) -> None:
-        if self._closed:
-            raise httpcore.ReadError("The connection is closed.")
-        try:
-            data = await self.stream.read(most)
-        except ssl.SSLError as error:  # httpcore leaves it as it is
-            raise httpcore.ReadError(str(error)) from error
-        self.received += len(data)
-        if not data and self._http.their_state is h11.SEND_RESPONSE:
-            raise h11.RemoteProtocolError("Server disconnected without sending a response.")
-        self._http.receive_data(data)
+def _authority(url: httpcore.URL) -> bytes:
+    host = _bracketed(url.host.decode("ascii")).encode("ascii")
+    return host if url.port is None else b"%b:%d" % (host, url.port)
+
+
+def _bracketed(host: str) -> str:
+    """An IPv6 address in brackets (RFC 3986, section 3.2.2); other hosts as they are."""
+    return f"[{host}]" if ":" in host else host

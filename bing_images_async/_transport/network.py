@@ -1,8 +1,9 @@
-"""Sockets for httpcore, through anyio, at a third of the cost of httpcore's own way through anyio.
+"""TCP and TLS streams for httpcore, through anyio.
 
-httpcore's opens a time limit for every read and write, and looks a socket up by its attributes to see
-whether a kept connection was closed. Here there are no such limits (deadlines are scopes around whole
-attempts), and the socket is at hand. Raises what httpcore's own backends raise.
+httpcore's own anyio backend opens a cancel scope for every read and write, and looks a socket up by its
+attributes to see whether a kept connection was closed. Here a scope is opened only where a timeout was given
+(the session's own requests have none: their deadlines are scopes around whole attempts), and the socket is at
+hand. Raises what httpcore's own backends raise.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -25,10 +27,7 @@ _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens TCP connections (RFC 8305 for hosts with several addresses, by anyio).
-
-    Timeouts and socket options are not looked at.
-    """
+    """Opens TCP connections (RFC 8305, "happy eyeballs", by anyio). Socket options are ignored."""
 
     async def connect_tcp(
         self,
@@ -39,29 +38,65 @@ class Network(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            stream = await anyio.connect_tcp(host, port, local_host=local_address)
+            with anyio.fail_after(timeout):
+                stream = await anyio.connect_tcp(host, port, local_host=local_address)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except (OSError, anyio.BrokenResourceError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        raw = stream.extra(SocketAttribute.raw_socket)
-        return _Stream(_Watched(stream), raw, _poll(raw))
+        except UnicodeError as error:  # a host name that is no host name (RFC 5891)
+            raise httpcore.ConnectError("The host name is not valid.") from error
+        return _Stream(_Socket(stream, stream.extra(SocketAttribute.raw_socket)))
 
 
-class _Watched(ByteStream):
-    """A socket's stream, and whether it may hold more than it has given.
+class _Socket(ByteStream):
+    """A TCP stream that knows whether it may hold more than it has given.
 
-    On asyncio up to 256 KiB are read at once, and what was not asked for waits where no poll sees it.
+    On asyncio up to 256 KiB are read from the socket at once, and what was not asked for waits in the
+    event loop's buffer, where no poll sees it. And when writing fails asyncio closes the socket at once,
+    unread data included: `keep_unread` holds a duplicate of it open, so that an answer sent before the
+    peer closed can still be read.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, raw: socket.socket) -> None:
         self._stream = stream
-        self.may_hold_more = False
+        self.raw = raw
+        self._poll = _poll(raw)
+        self._duplicate: socket.socket | None = None
+        self._may_hold_more = False
+
+    def keep_unread(self) -> None:
+        """From now on, what has arrived can be read even after a failed write."""
+        if self._duplicate is None:
+            with suppress(OSError):
+                self._duplicate = self.raw.dup()
+                self._duplicate.setblocking(False)
+
+    def is_readable(self) -> bool:
+        return self._may_hold_more or self.raw.fileno() < 0 or bool(self._poll())
+
+    def shut_down(self) -> None:
+        """End the connection at both ends without waiting; the socket itself stays open until `aclose`."""
+        with suppress(OSError):
+            self.raw.shutdown(socket.SHUT_RDWR)
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
-        data = await self._stream.receive(max_bytes)
-        self.may_hold_more = len(data) >= max_bytes
+        try:
+            data = await self._stream.receive(max_bytes)
+        except (anyio.EndOfStream, *_BROKEN):
+            data = self._unread(max_bytes)
+            if not data:
+                raise
+        self._may_hold_more = len(data) >= max_bytes
         return data
+
+    def _unread(self, max_bytes: int) -> bytes:
+        if self._duplicate is None:
+            return b""
+        try:
+            return self._duplicate.recv(max_bytes)
+        except OSError:  # nothing there, or reset
+            return b""
 
     async def send(self, item: bytes) -> None:
         await self._stream.send(item)
@@ -70,30 +105,42 @@ class _Watched(ByteStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        if self._duplicate is not None:
+            self._duplicate.close()
+            self._duplicate = None
         await self._stream.aclose()
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(
-        self, watched: _Watched, raw: socket.socket, poll: Callable[[], object], tls: TLSStream | None = None
-    ) -> None:
-        self._watched = watched
-        self._raw = raw
-        self._poll = poll
-        self._tls = tls
-        self._stream: ByteStream = watched if tls is None else tls
+    """A socket, and the TLS layers on it (two with a proxy that is reached by https)."""
+
+    def __init__(self, tcp: _Socket, layers: tuple[TLSStream, ...] = ()) -> None:
+        self._tcp = tcp
+        self._layers = layers
+        self._stream: ByteStream = layers[-1] if layers else tcp
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            return await self._stream.receive(max_bytes)
+            if timeout is None:
+                return await self._stream.receive(max_bytes)
+            with anyio.fail_after(timeout):
+                return await self._stream.receive(max_bytes)
         except anyio.EndOfStream:
             return b""
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
         except _BROKEN as error:
             raise httpcore.ReadError(str(error)) from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
-            await self._stream.send(buffer)
+            if timeout is None:
+                await self._stream.send(buffer)
+                return
+            with anyio.fail_after(timeout):
+                await self._stream.send(buffer)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
         except _BROKEN as error:
             raise httpcore.WriteError(str(error)) from error
 
@@ -104,37 +151,55 @@ class _Stream(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         try:
-            tls = await TLSStream.wrap(
-                self._stream,
-                ssl_context=ssl_context,
-                hostname=server_hostname,
-                standard_compatible=False,  # no closing handshake: HTTP knows where an answer ends
-                server_side=False,
-            )
+            with anyio.fail_after(timeout):
+                tls = await TLSStream.wrap(
+                    self._stream,
+                    ssl_context=ssl_context,
+                    hostname=server_hostname,
+                    standard_compatible=False,  # no closing handshake: HTTP knows where an answer ends
+                    server_side=False,
+                )
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
         except (anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        return _Stream(self._watched, self._raw, self._poll, tls)
+        return _Stream(self._tcp, (*self._layers, tls))
 
     def get_extra_info(self, info: str) -> Any:
-        """`is_readable`, which is all that the pool asks for: is there something to read, or the end?"""
-        return self._has_more() if info == "is_readable" else None
+        """`is_readable`: data or the end of the stream has arrived. Also `keep_unread` and `shut_down` of the socket.
+
+        The rest are httpcore's names: `ssl_object`, `client_addr`, `server_addr`, `socket`.
+        """
+        if info == "is_readable":
+            return self._has_more()
+        if info in {"keep_unread", "shut_down"}:
+            return getattr(self._tcp, info)
+        if info == "ssl_object":
+            return self._layers[-1].extra(TLSAttribute.ssl_object) if self._layers else None
+        raw = self._tcp.raw
+        known: dict[str, Callable[[], Any]] = {
+            "socket": lambda: raw,
+            "client_addr": raw.getsockname,
+            "server_addr": raw.getpeername,
+        }
+        return known[info]() if info in known else None
 
     def _has_more(self) -> bool:
-        if self._watched.may_hold_more or self._raw.fileno() < 0 or self._poll():
+        if self._tcp.is_readable():
             return True
-        if self._tls is None:
-            return False
-        try:  # TLS may hold records that came together with those that were read; it never waits
-            self._tls.extra(TLSAttribute.ssl_object).read(1)
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError:
-            pass
-        return True
+        for layer in self._layers:  # TLS may hold records that came together with those that were read
+            try:
+                layer.extra(TLSAttribute.ssl_object).read(1)  # it never waits
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError:
+                pass
+            return True
+        return False
 
 
 def _poll(raw: socket.socket) -> Callable[[], object]:
-    """What tells whether a socket can be read."""
+    """Return a function that tells whether a socket can be read."""
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([raw], [], [], 0)[0]
     poll = select.poll()

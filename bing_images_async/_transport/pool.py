@@ -1,84 +1,118 @@
-"""Connections: HTTP/1.1 at a constant cost per request, over httpcore's network and h11.
+"""The connection pool under the session's `httpx.AsyncClient`: HTTP/1.1 at a constant cost per request.
 
-httpx 0.28's pool does work for every open connection on every request, and loses slots when callers
-are cancelled (httpcore #1093). This one has no slots to lose: it never makes anyone wait (permits do
-that), takes the newest idle connection or makes one, and closes every connection whose state is in
-doubt. No proxies, no HTTP/2, nothing from the environment.
+httpx 0.28's own pool does work for every open connection on every request, and loses slots when callers are
+cancelled (httpcore #1093). This one has no slots to lose: it never makes a request wait (the session limits
+concurrency), takes the newest idle connection or makes one, and closes every connection whose state is in doubt.
+It never sends a request twice.
 """
 
 from __future__ import annotations
 
-import ssl
 import time
+import weakref
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 import anyio
-import h11
 import httpcore
-import httpx
 
 from ..errors import SessionStateError
-from ._address import Origin, address_of
-from ._errors import as_httpx
-from ._patched import Mocked, client_is_patched, connection_is_patched, send_through_client
-from .carrier import Incoming, Outgoing, headers_of
-from .connection import Connection
+from .connection import Connection, Timeouts
 from .network import Network
+from .proxy import Proxies, Proxy
 from .tls import TLSContext
 
-__all__ = ["ConnectionPool", "KEEPALIVE_EXPIRY"]
+__all__ = ["KEEPALIVE_EXPIRY", "NEW_CONNECTION", "ConnectionPool", "StaleConnectionError"]
 
 KEEPALIVE_EXPIRY: Final = 4.0
 """Seconds an idle connection stays usable: one less than the 5 s after which uvicorn, Node and Apache close."""
 
-CLOSE_TIMEOUT: Final = 5.0
+NEW_CONNECTION: Final = "bing_images_async.new_connection"
+"""Request extension: if true, no kept connection is used."""
+
+_CLOSE_ALL_TIMEOUT: Final = 5.0
 """Seconds that closing the whole pool may take."""
+
+_KEPT: Final = 0.1
+"""Seconds after which a connection that waits for its first request may be found closed, like any that is kept."""
+
+_NO_TIMEOUTS: Final[Timeouts] = {}
+
+_HTTPCORE_SEND: Final = httpcore.AsyncConnectionPool.handle_async_request
+
+Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""httpcore's request extension `trace`."""
+
+
+class StaleConnectionError(httpcore.RemoteProtocolError):
+    """A kept connection ended before the first byte of a response: the server most likely did not see the request."""
+
+    def __init__(self, message: str, *, has_written: bool) -> None:
+        super().__init__(message)
+        self.has_written = has_written
+        """Bytes of the request were written before that was known."""
+
+
+class _Key(NamedTuple):
+    """Connections with the same key can be used for the same requests."""
+
+    scheme: bytes
+    host: bytes
+    port: int
+    proxy: Proxy | None
 
 
 class ConnectionPool:
-    """Keeps connections alive between requests; raises what `httpx.AsyncHTTPTransport` raises.
+    """Keeps connections alive between requests; an `httpcore` pool for `httpx.AsyncHTTPTransport`.
 
-    Beyond those: `ResponseTooLargeError` for a response head over 64 KiB or more than 8 interim
-    responses, `SessionStateError` after `aclose`.
+    A connection goes back to the pool when the body of its response was read to the end and closed. One that was
+    cancelled, failed or left half-read is closed; so is that of a response that was dropped without `aclose`.
 
-    A connection goes back to the pool when the body of its response was read to the end and closed;
-    one that was cancelled, failed or left half-read is closed. A request that meets a kept connection
-    which the server closed meanwhile is sent once more, on a new one; nobody sees that.
+    Raises httpcore's errors, among them `StaleConnectionError` for a kept connection that turned out to be closed and
+    `ProxyRefusedError`; `ResponseTooLargeError` for a response head over 64 KiB or more than 8 interim responses; and
+    `SessionStateError` for whatever `aclose` interrupts.
+
+    Of httpcore's trace events there are `connection.connect_tcp.started` and `.complete`, and
+    `http11.send_request_headers.started`, which is awaited when a connection stands and before a byte is written.
 
     Args:
-        ssl_context: for https; by default one with certifi's certificates, made at the first https
-            request, in a worker thread. Under a virtual clock pass one: threads do not run on it.
-        network_backend: what opens sockets; by default anyio's TCP.
-        max_idle: idle connections kept, at most. The oldest go first.
+        tls: makes the context for https. Under a virtual clock give it one: threads do not run on it.
+        proxies: which requests pass which proxy.
+        network: what opens sockets; by default anyio's TCP.
+        max_idle: idle connections kept, at most. The oldest are closed first.
         keepalive_expiry: seconds after which an idle connection is no longer used, by `clock`.
     """
 
     def __init__(
         self,
         *,
-        ssl_context: ssl.SSLContext | None = None,
-        network_backend: httpcore.AsyncNetworkBackend | None = None,
+        tls: TLSContext | None = None,
+        proxies: Proxies | None = None,
+        network: httpcore.AsyncNetworkBackend | None = None,
         max_idle: int = 100,
         keepalive_expiry: float = KEEPALIVE_EXPIRY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tls = TLSContext(ssl_context)
-        self._backend = network_backend or Network()
+        self._tls = tls or TLSContext()
+        self._proxies = proxies or Proxies()
+        self._network = network or Network()
         self._max_idle = max_idle
         self._keepalive_expiry = keepalive_expiry
         self._clock = clock
         self._closed = False
         self._connections: set[Connection] = set()
-        self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
+        self._idle: defaultdict[_Key, deque[Connection]] = defaultdict(deque)
         self._idle_count = 0
+        self._dropped: list[Connection] = []
+        """Connections whose responses were garbage-collected unclosed: shut down, and still to be closed."""
+        self._httpcore_pool: httpcore.AsyncConnectionPool | None = None
 
     @property
     def open_connections(self) -> int:
-        """Connections there are: idle, in use, or being made."""
-        return len(self._connections)
+        """Connections that are idle, in use, or being made."""
+        return len(self._connections) - len(self._dropped)
 
     @property
     def idle_connections(self) -> int:
@@ -87,59 +121,79 @@ class ConnectionPool:
 
     # --- a request
 
-    def check(self) -> None:
-        """Raises `SessionStateError` after `aclose`."""
-        if self._closed:
-            raise SessionStateError("The connections were closed: this session can send nothing any more.")
-
-    async def send(self, outgoing: Outgoing) -> Incoming:
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and read the head of its response."""
-        if client_is_patched():
-            return await send_through_client(outgoing, self._send)
-        return await self._send(outgoing)
-
-    async def _send(self, outgoing: Outgoing) -> Incoming:
-        address = address_of(outgoing.url)
-        headers = list(outgoing.headers)
-        if not any(name.lower() == "host" for name, _ in headers):
-            headers.insert(0, ("Host", address.authority))
-        if outgoing.body:
-            headers.append(("Content-Length", str(len(outgoing.body))))
-        if connection_is_patched():
-            context = await self._tls.get() if address.origin.scheme == "https" else None
-            return await Mocked.ask(outgoing.method, address, headers, outgoing.body, context, self._backend)
+        if httpcore.AsyncConnectionPool.handle_async_request is not _HTTPCORE_SEND:
+            return await self._send_through_httpcore(request)
         try:
-            question = h11.Request(method=outgoing.method, target=address.target, headers=headers)
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
-        kept = await self._take(address.origin)
-        if kept is not None:
-            try:
-                return await self._exchange(kept, question, outgoing)
-            except (httpx.ReadError, httpx.RemoteProtocolError):
-                # Not a byte of an answer: the server closed the connection while it was idle, most
-                # likely without having seen the request. Sending again is right for POST, too: in
-                # this API it uploads a question and changes nothing.
-                if kept.received:
-                    raise
-        return await self._exchange(self._make(address.origin), question, outgoing)
-
-    async def _exchange(self, connection: Connection, question: h11.Request, outgoing: Outgoing) -> Incoming:
-        try:
-            if not connection.is_connected:
-                await connection.connect(await self._tls.get() if connection.origin.scheme == "https" else None)
-            if outgoing.on_departure is not None:
-                outgoing.on_departure()
-            return _Answer(self, connection, await connection.ask(question, outgoing.body))
-        except BaseException as error:
-            await self.fail(connection, error)
+            return await self._send(request)
+        except httpcore.NetworkError:
+            self.check_open()
             raise
+        finally:
+            request.headers = []  # they may hold a key, and tracebacks hold this request
+
+    async def _send(self, request: httpcore.Request) -> httpcore.Response:
+        extensions = cast("Mapping[str, Any]", request.extensions)
+        timeouts: Timeouts = extensions.get("timeout") or _NO_TIMEOUTS
+        trace: Trace | None = extensions.get("trace")
+        key = self._key_of(request.url)
+        connection = None if extensions.get(NEW_CONNECTION) else await self._take(key)
+        is_kept = connection is not None
+        if connection is None:
+            connection = await self._connect(key, timeouts, trace)
+        connection.begin(request)
+        if trace is not None:
+            began = self._clock()
+            try:
+                await trace("http11.send_request_headers.started", {"request": request})
+            except BaseException:
+                await self._make_idle(key, connection)
+                raise
+            is_kept = is_kept or self._clock() - began > _KEPT
+        try:
+            await connection.send(request, timeouts)
+            await connection.receive_head(timeouts)
+        except BaseException as error:
+            await self.drop(connection)
+            is_unanswered = isinstance(error, httpcore.ReadError | httpcore.RemoteProtocolError)
+            if is_kept and is_unanswered and not connection.parser.received:
+                raise StaleConnectionError(str(error), has_written=connection.has_written) from error
+            raise
+        parser = connection.parser
+        assert parser.status is not None
+        extensions = {"http_version": parser.version, "network_stream": connection.stream}
+        body = _Body(self, key, connection, timeouts)
+        return httpcore.Response(parser.status, headers=parser.headers, content=body, extensions=extensions)
+
+    async def _send_through_httpcore(self, request: httpcore.Request) -> httpcore.Response:
+        """Hand the request to the replacement of httpcore's method: a mocker or a recorder (respx, vcrpy).
+
+        What the replacement lets pass goes to the network through httpcore's own pool.
+        """
+        if self._httpcore_pool is None:
+            context = await self._tls.get() if request.url.scheme == b"https" else None
+            self._httpcore_pool = httpcore.AsyncConnectionPool(
+                ssl_context=context, network_backend=self._network, max_connections=None
+            )
+        return await self._httpcore_pool.handle_async_request(request)
+
+    def _key_of(self, url: httpcore.URL) -> _Key:
+        if url.scheme not in {b"http", b"https"}:
+            raise httpcore.UnsupportedProtocol("The URL must begin with http:// or https://.")
+        origin = url.origin
+        if not origin.host or not 0 < origin.port < 65_536:
+            raise httpcore.UnsupportedProtocol("The URL has no host, or a port that does not exist.")
+        proxy = self._proxies.of(origin) if self._proxies.by_scheme else None
+        return _Key(origin.scheme, origin.host, origin.port, proxy)
 
     # --- connections
 
-    async def _take(self, origin: Origin) -> Connection | None:
+    async def _take(self, key: _Key) -> Connection | None:
         """The newest idle connection that can be used; those that cannot are closed."""
-        idle = self._idle[origin]
+        if self._dropped:
+            await self._close_dropped()
+        idle = self._idle[key]
         while idle:
             connection = idle.pop()
             self._idle_count -= 1
@@ -148,19 +202,40 @@ class ConnectionPool:
             await self.drop(connection)
         return None
 
-    def _make(self, origin: Origin) -> Connection:
-        self.check()
-        connection = Connection(origin, self._backend)
+    async def _connect(self, key: _Key, timeouts: Timeouts, trace: Trace | None) -> Connection:
+        self.check_open()
+        connection = Connection(httpcore.Origin(key.scheme, key.host, key.port), self._network, key.proxy)
         self._connections.add(connection)
+        try:
+            if trace is not None:
+                await trace("connection.connect_tcp.started", {"host": key.host.decode("ascii"), "port": key.port})
+            await connection.connect(self._tls, timeouts)
+            if trace is not None:
+                await trace("connection.connect_tcp.complete", {"return_value": connection.stream})
+        except BaseException:
+            await self.drop(connection)
+            raise
         return connection
 
-    async def keep(self, connection: Connection) -> None:
-        """Take back a connection whose response is complete, and let go of the oldest if need be."""
+    def check_open(self) -> None:
+        """Raise `SessionStateError` after `aclose`."""
+        if self._closed:
+            raise SessionStateError("The session was closed: this request was not completed.")
+
+    async def keep(self, key: _Key, connection: Connection) -> None:
+        """Take back a connection whose response is complete, and close the oldest if there are too many."""
         if self._closed or not connection.is_reusable:
             await self.drop(connection)
             return
+        await self._make_idle(key, connection)
+
+    async def _make_idle(self, key: _Key, connection: Connection) -> None:
+        """Make idle a connection that is ready for a request."""
+        if self._closed:
+            await self.drop(connection)
+            return
         now = self._clock()
-        idle = self._idle[connection.origin]
+        idle = self._idle[key]
         connection.expires_at = now + self._keepalive_expiry
         idle.append(connection)
         self._idle_count += 1
@@ -173,24 +248,31 @@ class ConnectionPool:
         self._connections.discard(connection)
         await connection.aclose()
 
-    async def fail(self, connection: Connection, error: BaseException) -> None:
-        """Close a connection, and raise the error that spoilt it if httpx calls that by a name of its own."""
-        await self.drop(connection)
-        if (named := as_httpx(error)) is not None:
-            raise named from error
+    def abandon(self, connection: Connection) -> None:
+        """The response was garbage-collected unclosed: end its connection; the next request closes the socket."""
+        if connection in self._connections:
+            connection.shut_down()
+            self._dropped.append(connection)
+
+    async def _close_dropped(self) -> None:
+        while self._dropped:
+            await self.drop(self._dropped.pop())
 
     async def aclose(self) -> None:
-        """Close every connection, idle or in use. Whoever uses one gets `httpx.ReadError`."""
+        """Close every connection, idle or in use."""
         self._closed = True
         self._idle.clear()
         self._idle_count = 0
+        self._dropped.clear()
         interruption: BaseException | None = None
-        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+        with anyio.move_on_after(_CLOSE_ALL_TIMEOUT, shield=True):
             for connection in tuple(self._connections):
                 try:
                     await self.drop(connection)
                 except BaseException as error:  # noqa: BLE001 - raised again when all are closed
                     interruption = error
+            if self._httpcore_pool is not None:
+                await self._httpcore_pool.aclose()
         if interruption is not None:
             raise interruption
 
@@ -198,46 +280,52 @@ class ConnectionPool:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
     ) -> None:
         await self.aclose()
 
 
-class _Answer:
-    """A response; closing it decides what becomes of the connection.
+class _Body:
+    """The body of a response; closing it decides what becomes of the connection.
 
     An iterator, not a generator, so that leaving the loop early leaves nothing suspended.
     """
 
-    def __init__(self, pool: ConnectionPool, connection: Connection, head: h11.Response) -> None:
-        self.status = head.status_code
-        self.headers = headers_of(head.headers)
+    def __init__(self, pool: ConnectionPool, key: _Key, connection: Connection, timeouts: Timeouts) -> None:
         self._pool = pool
+        self._key = key
         self._connection = connection
-        self._is_complete = False
+        self._timeouts = timeouts
         self._is_closed = False
+        connection.response = weakref.ref(self, lambda _: pool.abandon(connection))
 
-    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
-    async def __anext__(self) -> bytes | bytearray:
-        if self._is_complete:
+    async def __anext__(self) -> bytes:
+        if self._is_closed:
             raise StopAsyncIteration
         try:
-            piece = await self._connection.read()
+            piece = await self._connection.receive(self._timeouts)
         except BaseException as error:
-            await self._pool.fail(self._connection, error)
+            self._close()
+            await self._pool.drop(self._connection)
+            if isinstance(error, httpcore.NetworkError):
+                self._pool.check_open()
             raise
-        if piece is not None:
+        if piece:
             return piece
-        self._is_complete = True
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         if self._is_closed:
             return
+        self._close()
+        await self._pool.keep(self._key, self._connection)
+
+    def _close(self) -> None:
         self._is_closed = True
-        if self._is_complete:
-            await self._pool.keep(self._connection)
-        else:
-            await self._pool.drop(self._connection)
+        self._connection.response = None

@@ -1,28 +1,57 @@
-"""The TLS context that is not made before it is needed."""
+"""The TLS context of a pool, made when the first https request needs it."""
 
 from __future__ import annotations
 
+import os
 import ssl
-from functools import partial
 
 import anyio
 import anyio.to_thread
 import httpx
 
+from ..errors import InvalidRequestError
+
 __all__ = ["TLSContext"]
 
 
 class TLSContext:
-    """The context given, or one with certifi's certificates, made when it is first asked for."""
+    """The context given, or one that trusts a CA file or folder, the environment's, or certifi's certificates.
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._context = context
+    Args:
+        verify: a context, or the path of a PEM file or of a folder of hashed certificates (OpenSSL, c_rehash).
+        trust_env: honour `SSL_CERT_FILE` and `SSL_CERT_DIR` where `verify` is `None`.
+    """
+
+    def __init__(self, verify: ssl.SSLContext | str | None = None, *, trust_env: bool = False) -> None:
+        self._verify = verify
+        self._trust_env = trust_env
+        self._context = verify if isinstance(verify, ssl.SSLContext) else None
         self._lock = anyio.Lock()
 
     async def get(self) -> ssl.SSLContext:
-        """The context; the same for everybody."""
+        """The context, the same for every connection.
+
+        Raises `InvalidRequestError` if the certificates of `verify` or of the environment cannot be loaded.
+        """
+        if self._context is not None:
+            return self._context
         async with self._lock:
             if self._context is None:
                 # 20 ms of reading and parsing certificates, kept off the event loop.
-                self._context = await anyio.to_thread.run_sync(partial(httpx.create_ssl_context, trust_env=False))
+                self._context = await anyio.to_thread.run_sync(self._make)
             return self._context
+
+    def _make(self) -> ssl.SSLContext:
+        try:
+            if isinstance(self._verify, str):
+                if os.path.isdir(self._verify):  # noqa: PTH112  # a text is given, and a text is passed on
+                    return ssl.create_default_context(capath=self._verify)
+                return ssl.create_default_context(cafile=self._verify)
+            return httpx.create_ssl_context(trust_env=self._trust_env)
+        except (OSError, ValueError) as fault:
+            source = f"verify={self._verify!r}" if self._verify is not None else "SSL_CERT_FILE or SSL_CERT_DIR"
+            raise InvalidRequestError(
+                f"{source} cannot be used: the certificates cannot be loaded ({fault}). It must be a file of PEM "
+                "certificates, a folder of hashed ones, or an ssl.SSLContext.",
+                parameter="verify",
+            ) from None

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from .._session import ImageSearchSession
 from .._transport.body import BodyLimits, read_body
-from .._transport.carrier import Outgoing
+from .._transport.client import make_client
 from .._transport.pool import ConnectionPool
 from .._version import __version__
 from ..errors import BingImagesError, InvalidRequestError
@@ -46,8 +46,8 @@ async def fetch_thumbnails(
     proxy settings or redirects. Size, time and number are bounded.
     """
     wanted = list(dict.fromkeys(url for url in urls if url))[:_MOST]
-    async with ConnectionPool() as pool:
-        basket = _Basket(session, pool, report, len(wanted))
+    async with make_client(ConnectionPool()) as client:
+        basket = _Basket(session, client, report, len(wanted))
         with anyio.move_on_after(_WHOLE_PATIENCE):
             async with anyio.create_task_group() as tasks:
                 for url in wanted:
@@ -60,7 +60,7 @@ class _Basket:
     """The pictures so far."""
 
     session: ImageSearchSession
-    pool: ConnectionPool
+    client: httpx.AsyncClient
     report: Callable[[int, int], None]
     total: int
     pictures: dict[str, str] = field(factory=dict[str, str])
@@ -92,10 +92,7 @@ class _Basket:
 
     async def _plain(self, url: str) -> bytes:
         try:
-            incoming = await self.pool.send(Outgoing("GET", url, list(_HEADERS)))
-            try:
-                return await read_body(incoming, incoming.headers, _LIMITS) if incoming.status == 200 else b""
-            finally:
-                await incoming.aclose()
+            async with self.client.stream("GET", url, headers=_HEADERS, timeout=None) as response:
+                return await read_body(response.aiter_raw(), response.headers, _LIMITS) if response.is_success else b""
         except (httpx.HTTPError, httpx.InvalidURL, BingImagesError, OSError, ValueError):
             return b""

@@ -50,13 +50,13 @@ class World:
 
     def pool(self) -> ConnectionPool:
         """The library's own connections over this network, on virtual time."""
-        return ConnectionPool(network_backend=self.network, clock=anyio.current_time)
+        return ConnectionPool(network=self.network, clock=anyio.current_time)
 
     def session(self, pool: ConnectionPool, api_key: str = "sim-key", **options: Any) -> ImageSearchSession:
         """A session that sends through `pool`. Plain HTTP, as no thread may load certificates here."""
         options = {"base_url": "http://sim/v7.0", "allow_http": True, **options}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bing_images_async._session._own_connections", lambda *_: pool)
+            patch.setattr("bing_images_async._session._own_pool", lambda **_: pool)
             return ImageSearchSession(api_key, **options)
 
     def trace_digest(self) -> str:
