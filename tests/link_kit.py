@@ -75,7 +75,7 @@ class FarEnd:
         if place in self.unsent:
             raise ValueError("not sent")
         if self.key is not None:
-            call.key = self.key()
+            call.key_id = hash(self.key())
         call.sent = anyio.current_time()
         self.sent.append((call.sent, call))
         self.wire.requests += 1

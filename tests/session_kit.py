@@ -40,7 +40,9 @@ class Service:
         self._headers = dict(headers or {})
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
+        # A copy: the session takes the key out of a request when the attempt is over.
+        content = await request.aread()
+        self.requests.append(httpx.Request(request.method, request.url, headers=request.headers, content=content))
         body = BODIES[request.url.path.rpartition("/")[2]] if self._body is None else self._body
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         return httpx.Response(self._status, headers=self._headers, **content)
@@ -78,7 +80,7 @@ class Chunks(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
-        if self.given == len(self._chunks):
+        if self.closed or self.given == len(self._chunks):
             raise StopAsyncIteration
         await anyio.sleep(self._seconds)
         self.given += 1

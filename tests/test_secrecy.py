@@ -20,7 +20,7 @@ from raw_server import RawConnection, RawServer, answering
 from session_kit import BODIES, HOST, Chunks, page, streaming
 
 from bing_images_async import ApiKey, Bearer, Call, HeaderKey, ImageSearchSession, Reply, RetryPolicy, Send, events
-from bing_images_async.errors import BingImagesError, ConnectionFailedError, InvalidRequestError, SessionStateError
+from bing_images_async.errors import BingImagesError, InvalidRequestError, SessionStateError
 from bing_images_async.testing import virtual_time
 
 pytestmark = pytest.mark.anyio
@@ -456,9 +456,8 @@ class TestSockets:
         async with RawServer(answering()) as server, httpx.AsyncClient(trust_env=False) as client:
             given = {"auth": Accented(), "client": client if borrowed else None}
             error = await self._ask(evidence, server.url, **given)
-            assert isinstance(error, ConnectionFailedError)
+            assert isinstance(error, InvalidRequestError)
             assert "not ASCII" in str(error)
-            assert not error.retryable
             assert server.requests == []
 
     async def test_tls_that_fails(self, evidence: Evidence) -> None:

@@ -12,10 +12,9 @@ import math
 import re
 import ssl
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import ModuleType, TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 import httpx
@@ -23,7 +22,7 @@ from attrs import evolve, frozen
 
 from .._protocol.credentials import ApiKey, Auth
 from .._protocol.messages import Reply, Request
-from .._transport.body import FILE_LIMITS, BodyLimits, read_body
+from .._transport.body import FILE_LIMITS, BodyLimits, check_size, read_body
 from .._transport.pool import NEW_CONNECTION, StaleConnectionError
 from .._transport.proxy import ProxyRefusedError
 from ..errors import (
@@ -148,7 +147,7 @@ class SendStep:
             error.__context__ = None
             return error.with_traceback(None)
         except self._httpx.HTTPStatusError as fault:  # of a response hook that raises for statuses, as httpx documents
-            return redaction.of_reply(_reply_of(fault.response))
+            return redaction.of_reply(_reply_of(fault.response, limits))
         except BaseException as fault:
             ours = self._translated(fault, redaction)
             if ours is None:
@@ -162,7 +161,9 @@ class SendStep:
     def _build(self, call: Call, key: ApiKey | None, trace: _Trace) -> httpx.Request:
         """The request with the key. Raises `InvalidRequestError` for what cannot be sent."""
         question = call.request
-        extensions: dict[str, Any] = {"timeout": _NO_TIMEOUTS, "trace": trace}
+        extensions: dict[str, Any] = {"timeout": _NO_TIMEOUTS}
+        if call.on_sending is not None or call.on_connecting is not None:
+            extensions["trace"] = trace
         if call.needs_new_connection:
             extensions[NEW_CONNECTION] = True
         request: httpx.Request
@@ -179,9 +180,12 @@ class SendStep:
                 request = self._httpx.Request(
                     question.method, url, headers=kept, files={"image": part}, extensions=extensions
                 )
+            if key is not None and _origin(url) == self._origin:
+                # No variable here holds the key itself: tracebacks can show them.
+                request.headers.update((self._auth.header(key.reveal()),))
         except UnicodeEncodeError as fault:
             raise InvalidRequestError(
-                f"A header of the request is not ASCII ({fault.reason}): check headers= and middleware.",
+                f"A header of the request is not ASCII ({fault.reason}): check auth=, headers= and middleware.",
                 parameter="headers",
             ) from None
         except (self._httpx.InvalidURL, ValueError) as fault:
@@ -189,9 +193,6 @@ class SendStep:
                 f"base_url, or a middleware, made a URL that cannot be used ({type(fault).__name__}: {fault}).",
                 parameter="base_url",
             ) from None
-        if key is not None and _origin(url) == self._origin:
-            # No variable here holds the key itself: tracebacks can show them.
-            request.headers.update((self._auth.header(key.reveal()),))
         return request
 
     def _headers_for(self, question: Request, url: httpx.URL) -> httpx.Headers:
@@ -268,8 +269,7 @@ class _Trace:
     async def __call__(self, event: str, _: Mapping[str, Any]) -> None:
         call = self._call
         if event.endswith(".send_request_headers.started"):
-            if call.on_sending is None:
-                return
+            assert call.on_sending is not None
             before, call.sent = anyio.current_time(), None
             deadline, self._scope.deadline = self._scope.deadline, math.inf
             await call.on_sending()
@@ -287,16 +287,15 @@ class _Trace:
 
 async def _read(response: httpx.Response, limits: BodyLimits) -> Reply:
     """Read the reply, within limits, and close the response, whatever happens."""
-    headers = _headers_of(response.headers.raw)
     if response.is_closed:  # a hook has read it, or it never was a stream
-        return _reply_of(response)
-    pieces = aiter(response.stream)  # type: ignore[arg-type]  # an AsyncClient's responses have asynchronous streams
+        return _reply_of(response, limits)
+    headers = _headers_of(response.headers.raw)
+    stream = cast("httpx.AsyncByteStream", response.stream)
     try:
-        body = await read_body(pieces, headers, limits)
+        body = await read_body(stream, headers, limits, close=response.aclose)
     except BaseException as error:
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + _CLOSING):
             await response.aclose()
-            await _finish(pieces)
         if not isinstance(error, MalformedResponseError) or response.status_code < 400:
             raise
         body = b""  # what cannot be read must not hide the status
@@ -304,28 +303,15 @@ async def _read(response: httpx.Response, limits: BodyLimits) -> Reply:
     return Reply(response.status_code, headers, body)
 
 
-async def _finish(pieces: AsyncIterator[bytes]) -> None:
-    """Let the generators of a closed stream come to their end: on trio a suspended one is an error.
-
-    A stream that goes on although it was closed is left after a thousand pieces.
-    """
-    with suppress(Exception):
-        for _ in range(1_000):
-            await anext(pieces)
-    if isinstance(pieces, AsyncGenerator):
-        with suppress(Exception):
-            await pieces.aclose()
-
-
-def _reply_of(response: httpx.Response) -> Reply:
+def _reply_of(response: httpx.Response, limits: BodyLimits) -> Reply:
     """The reply of a response that is closed: with its body as httpx decoded it, if somebody has read that."""
     headers = _headers_of(response.headers.raw)
     headers.pop("content-encoding", None)
     try:
         body = response.content
-    except (httpx.ResponseNotRead, RuntimeError):  # httpx2's is a RuntimeError as well
+    except RuntimeError:  # httpx.ResponseNotRead
         body = b""
-    return Reply(response.status_code, headers, body)
+    return Reply(response.status_code, headers, check_size(body, limits))
 
 
 def _headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

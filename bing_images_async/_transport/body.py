@@ -7,14 +7,15 @@ counts afterwards, which is too late for a bomb, and lets a cut-off stream pass 
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 
 from attrs import frozen
 
-from ..errors import ConnectionFailedError, MalformedResponseError, ResponseTooLargeError
+from ..errors import BingImagesError, ConnectionFailedError, MalformedResponseError, ResponseTooLargeError
 
-__all__ = ["FILE_LIMITS", "BodyLimits", "read_body"]
+__all__ = ["BodyLimits", "FILE_LIMITS", "check_size", "read_body"]
 
 _GZIP = 16 + zlib.MAX_WBITS
 _STEP = 64 * 2**10
@@ -37,23 +38,48 @@ FILE_LIMITS = BodyLimits(wire=16 * 2**20, decoded=16 * 2**20)
 """Of `session.fetch`: pictures may be large, and are not compressed any more."""
 
 
-async def read_body(stream: AsyncIterable[bytes], headers: Mapping[str, str], limits: BodyLimits) -> bytes:
-    """The decoded body.
+async def read_body(
+    stream: AsyncIterable[bytes],
+    headers: Mapping[str, str],
+    limits: BodyLimits,
+    *,
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> bytes:
+    """The decoded body. `close` closes the stream where reading stops before its end.
 
     Raises `ResponseTooLargeError` beyond the limits, `ConnectionFailedError` for a gzip stream that
     ends early, and `MalformedResponseError` for an encoding that was not asked for or a broken one.
     """
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and len(declared) < 20 and int(declared) > limits.wire:
-        raise _too_large("on the wire", limits.wire)
-    sink = _sink(headers, limits)
-    size = 0
-    async for chunk in stream:
-        size += len(chunk)
-        if size > limits.wire:
+    chunks = aiter(stream)
+    try:
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and len(declared) < 20 and int(declared) > limits.wire:
             raise _too_large("on the wire", limits.wire)
-        sink.feed(chunk)
-    return sink.whole()
+        sink = _sink(headers, limits)
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limits.wire:
+                raise _too_large("on the wire", limits.wire)
+            sink.feed(chunk)
+        return sink.whole()
+    except BingImagesError:
+        if close is not None:
+            await close()
+        await _finish(chunks)
+        raise
+
+
+async def _finish(chunks: AsyncIterator[bytes]) -> None:
+    """End the generators of a closed stream: trio warns of those that are left suspended.
+
+    Closing the outermost one would leave those inside; they end by themselves when the next chunk is asked for.
+    """
+    if isinstance(chunks, AsyncGenerator):
+        with suppress(Exception):
+            await anext(chunks)
+        with suppress(Exception):
+            await chunks.aclose()
 
 
 def _sink(headers: Mapping[str, str], limits: BodyLimits) -> _Plain | _Gunzip:
@@ -69,16 +95,24 @@ def _sink(headers: Mapping[str, str], limits: BodyLimits) -> _Plain | _Gunzip:
 
 
 class _Plain:
-    """A body that is what it is. (A list of chunks would be many times larger than chunks of a few bytes.)"""
+    """A body that is not encoded. (A list of chunks would be many times larger than chunks of a few bytes.)"""
 
     def __init__(self) -> None:
-        self._buffer = BytesIO()
+        self._first = b""
+        self._buffer: BytesIO | None = None
 
     def feed(self, chunk: bytes) -> None:
-        self._buffer.write(chunk)
+        if self._buffer is not None:
+            self._buffer.write(chunk)
+        elif not self._first:
+            self._first = chunk
+        else:
+            self._buffer = BytesIO()
+            self._buffer.write(self._first)
+            self._buffer.write(chunk)
 
     def whole(self) -> bytes:
-        return self._buffer.getvalue()
+        return self._first if self._buffer is None else self._buffer.getvalue()
 
 
 class _Gunzip:
@@ -136,6 +170,13 @@ class _Gunzip:
         if self._members > _MOST_MEMBERS:
             raise MalformedResponseError(f"The gzip body has more than {_MOST_MEMBERS:,} members.")
         self._member = zlib.decompressobj(_GZIP)
+
+
+def check_size(body: bytes, limits: BodyLimits) -> bytes:
+    """A decoded body that is in memory already. Raises `ResponseTooLargeError` beyond the limit."""
+    if len(body) > limits.decoded:
+        raise _too_large("decoded", limits.decoded)
+    return body
 
 
 def _too_large(where: str, limit: int) -> ResponseTooLargeError:

@@ -24,7 +24,7 @@ from .network import Network
 from .proxy import Proxies, Proxy
 from .tls import TLSContext
 
-__all__ = ["KEEPALIVE_EXPIRY", "NEW_CONNECTION", "ConnectionPool", "StaleConnectionError"]
+__all__ = ["ConnectionPool", "KEEPALIVE_EXPIRY", "NEW_CONNECTION", "StaleConnectionError"]
 
 KEEPALIVE_EXPIRY: Final = 4.0
 """Seconds an idle connection stays usable: one less than the 5 s after which uvicorn, Node and Apache close."""

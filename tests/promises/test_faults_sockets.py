@@ -177,7 +177,9 @@ async def test_retries_end_with_the_budget() -> None:
                 await scene.search()
             sent.append(len(caught.value.attempts))
             reason = caught.value.reason
-        assert set(sent[:-1]) == {ATTEMPTS + 1}  # the first met a kept connection, and was sent again beside the retries
+        assert set(sent[:-1]) == {
+            ATTEMPTS + 1
+        }  # the first met a kept connection, and was sent again beside the retries
         assert sent[-1] < ATTEMPTS + 1
         assert len(sent) == pytest.approx(500 / (2 * 14 - 1), abs=1)
 
