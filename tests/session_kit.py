@@ -77,6 +77,7 @@ class Chunks(httpx.AsyncByteStream):
         self._seconds = seconds
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        self.closed = False  # the same body answers the next attempt
         return self
 
     async def __anext__(self) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, cast
 
 import anyio
 import httpx
-from attrs import evolve, frozen
+from attrs import frozen
 
 from .._protocol.credentials import ApiKey, Auth
 from .._protocol.messages import Reply, Request
@@ -139,7 +139,7 @@ class SendStep:
                 request = self._build(call, key, _Trace(call, scope, self._recheck))
                 try:
                     response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
-                    return redaction.of_reply(await _read(response, limits))
+                    return await _read(response, limits, redaction)
                 finally:
                     if key is not None:
                         request.headers.pop(self._auth_header, None)
@@ -147,7 +147,7 @@ class SendStep:
             error.__context__ = None
             return error.with_traceback(None)
         except self._httpx.HTTPStatusError as fault:  # of a response hook that raises for statuses, as httpx documents
-            return redaction.of_reply(_reply_of(fault.response, limits))
+            return _reply_of(fault.response, limits, redaction)
         except BaseException as fault:
             ours = self._translated(fault, redaction)
             if ours is None:
@@ -285,11 +285,11 @@ class _Trace:
 # --- the reply
 
 
-async def _read(response: httpx.Response, limits: BodyLimits) -> Reply:
+async def _read(response: httpx.Response, limits: BodyLimits, redaction: _Redaction) -> Reply:
     """Read the reply, within limits, and close the response, whatever happens."""
     if response.is_closed:  # a hook has read it, or it never was a stream
-        return _reply_of(response, limits)
-    headers = _headers_of(response.headers.raw)
+        return _reply_of(response, limits, redaction)
+    headers = redaction.of_headers(_headers_of(response.headers.raw))
     stream = cast("httpx.AsyncByteStream", response.stream)
     try:
         body = await read_body(stream, headers, limits, close=response.aclose)
@@ -300,18 +300,18 @@ async def _read(response: httpx.Response, limits: BodyLimits) -> Reply:
             raise
         body = b""  # what cannot be read must not hide the status
     await response.aclose()
-    return Reply(response.status_code, headers, body)
+    return Reply(response.status_code, headers, redaction.of_body(body))
 
 
-def _reply_of(response: httpx.Response, limits: BodyLimits) -> Reply:
+def _reply_of(response: httpx.Response, limits: BodyLimits, redaction: _Redaction) -> Reply:
     """The reply of a response that is closed: with its body as httpx decoded it, if somebody has read that."""
-    headers = _headers_of(response.headers.raw)
+    headers = redaction.of_headers(_headers_of(response.headers.raw))
     headers.pop("content-encoding", None)
     try:
         body = response.content
     except RuntimeError:  # httpx.ResponseNotRead
         body = b""
-    return Reply(response.status_code, headers, check_size(body, limits))
+    return Reply(response.status_code, headers, redaction.of_body(check_size(body, limits)))
 
 
 def _headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -412,12 +412,12 @@ class _Redaction:
             return text
         return re.sub(rf"(?<!\w){re.escape(self._key.reveal())}(?!\w)", "***", text)
 
-    def of_reply(self, reply: Reply) -> Reply:
-        if self._key is None:
-            return reply
-        if any(self._key.reveal() in value for value in reply.headers.values()):
-            reply = evolve(reply, headers={name: self.of_text(value) for name, value in reply.headers.items()})
-        if self._key.reveal().encode() in reply.body:
-            pattern = rb"(?<!\w)" + re.escape(self._key.reveal().encode()) + rb"(?!\w)"
-            reply = evolve(reply, body=re.sub(pattern, b"***", reply.body))
-        return reply
+    def of_headers(self, headers: dict[str, str]) -> dict[str, str]:
+        if self._key is None or not any(self._key.reveal() in value for value in headers.values()):
+            return headers
+        return {name: self.of_text(value) for name, value in headers.items()}
+
+    def of_body(self, body: bytes) -> bytes:
+        if self._key is None or self._key.reveal().encode() not in body:
+            return body
+        return re.sub(rb"(?<!\w)" + re.escape(self._key.reveal().encode()) + rb"(?!\w)", b"***", body)
