@@ -340,7 +340,9 @@ def test_a_walk_goes_on_at_any_image(shelf: Shelf, cuts: list[int], options: dic
         pager = ImagePager(shelf, SearchParams("boat"), state=again(pager.state), **options)
     found += at_once(taken(pager))
     assert found == every
-    assert (pager.stop_reason, pager.duplicates) == (whole.stop_reason, whole.duplicates)
+    assert pager.stop_reason == whole.stop_reason
+    if pager.stop_reason != "limit":  # else those on the last page count only if that page is asked for again
+        assert pager.duplicates == whole.duplicates
     assert {asked.count for asked in shelf.asked} <= {size}
 
 

@@ -50,13 +50,14 @@ async def read_body(
     Raises `ResponseTooLargeError` beyond the limits, `ConnectionFailedError` for a gzip stream that
     ends early, and `MalformedResponseError` for an encoding that was not asked for or a broken one.
     """
-    chunks = aiter(stream)
+    chunks: AsyncIterator[bytes] | None = None
     try:
         declared = headers.get("content-length", "")
         if declared.isdecimal() and len(declared) < 20 and int(declared) > limits.wire:
             raise _too_large("on the wire", limits.wire)
         sink = _sink(headers, limits)
         size = 0
+        chunks = aiter(stream)
         async for chunk in chunks:
             size += len(chunk)
             if size > limits.wire:
@@ -70,14 +71,15 @@ async def read_body(
         raise
 
 
-async def _finish(chunks: AsyncIterator[bytes]) -> None:
+async def _finish(chunks: AsyncIterator[bytes] | None) -> None:
     """End the generators of a closed stream: trio warns of those that are left suspended.
 
     Closing the outermost one would leave those inside; they end by themselves when the next chunk is asked for.
     """
     if isinstance(chunks, AsyncGenerator):
         with suppress(Exception):
-            await anext(chunks)
+            async for _ in chunks:
+                break
         with suppress(Exception):
             await chunks.aclose()
 
