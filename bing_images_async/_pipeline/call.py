@@ -20,7 +20,7 @@ from .._protocol.messages import Reply, Request
 from ..errors import ApiError, DeadlineExceededError
 from ..models import Attempt
 
-__all__ = ["Call", "Clock", "Link", "Middleware", "OnOutage", "Priority", "Send", "TurnedBackError", "Wire", "compose"]
+__all__ = ["AttemptAborted", "Call", "Clock", "Link", "Middleware", "OnOutage", "Priority", "Send", "Wire", "compose"]
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
@@ -31,11 +31,11 @@ OnOutage = Literal["fail", "wait"]
 _numbers = itertools.count()
 
 
-class TurnedBackError(Exception):
-    """Inside the chain: this attempt is called back before it is sent.
+class AttemptAborted(Exception):  # noqa: N818  # control flow inside the chain, no error that a user sees
+    """Signal, inside the chain, that an attempt ends before it is sent and starts again at its gate.
 
-    Links between the gate that catches it and whoever raised it give back what they hold, and draw
-    no conclusions: nothing was sent.
+    The links between the one that raises it and the gate that catches it release what they hold and
+    learn nothing from it, because nothing was sent.
     """
 
 

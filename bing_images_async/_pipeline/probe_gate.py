@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import anyio
 
-from .call import Call, TurnedBackError
+from .call import AttemptAborted, Call
 from .wait_queue import Line
 
 __all__ = ["Gate"]
@@ -70,9 +70,9 @@ class Gate:
         return self._probe is call
 
     def turn_back(self, call: Call) -> None:
-        """Raise `TurnedBackError` if the gate was shut while `call` was on its way."""
+        """Raise `AttemptAborted` if the gate was shut while `call` was on its way."""
         if self._probe_at is not None and self._probe is not call:
-            raise TurnedBackError
+            raise AttemptAborted
 
     def shut(self, probe_at: float) -> None:
         """Shut it, or keep it shut, until `probe_at`; turn back all that were let in and not sent."""

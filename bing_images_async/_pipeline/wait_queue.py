@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from .call import Call, Priority, TurnedBackError
+from .call import AttemptAborted, Call, Priority
 
 __all__ = ["Line", "Place"]
 
@@ -49,10 +49,10 @@ class Place:
         return self.call.number < other.call.number
 
     async def turn(self) -> None:
-        """Wait to be called. Raises `TurnedBackError` if the line was dismissed."""
+        """Wait to be called. Raises `AttemptAborted` if the line was dismissed."""
         await self._called.wait()
         if self.state is _State.DISMISSED:
-            raise TurnedBackError
+            raise AttemptAborted
 
     def wake(self) -> None:
         """Call it up without granting anything, to look after the line."""

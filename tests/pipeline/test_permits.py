@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from link_kit import NOBODY, Ends, FarEnd, Record, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
 
-from bing_images_async._pipeline.call import Call, TurnedBackError, Wire
+from bing_images_async._pipeline.call import AttemptAborted, Call, Wire
 from bing_images_async._pipeline.concurrency import Permits
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.wait_queue import Line
@@ -201,7 +201,7 @@ async def test_the_gate_can_turn_everybody_back() -> None:
             tasks.start_soon(ends.collect, chained(link, to=end), call)
         await anyio.sleep(0.5)
         link.dismiss()
-    assert sum(isinstance(ends[call], TurnedBackError) for call in calls) == 3
+    assert sum(isinstance(ends[call], AttemptAborted) for call in calls) == 3
     assert (link.in_use, link.waiting, len(end.sent)) == (0, 0, 2)
 
 

@@ -26,7 +26,7 @@ from link_kit import (
 )
 from sim import cancel_everywhere
 
-from bing_images_async._pipeline.call import Call, TurnedBackError
+from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
 from bing_images_async.errors import DeadlineExceededError, InvalidRequestError
@@ -402,7 +402,7 @@ async def test_a_pause_turns_back_those_it_would_make_late() -> None:
             tasks.start_soon(ends.collect, chained(link, to=end), call)
             await anyio.sleep(0.01)
         await anyio.sleep(0.1)
-        assert isinstance(ends[hasty], TurnedBackError)
+        assert isinstance(ends[hasty], AttemptAborted)
         assert ends[patient] is None
     assert ends[patient] == reply()
 
@@ -421,7 +421,7 @@ async def test_the_gate_can_turn_everybody_back() -> None:
         assert link.waiting == 0
         await anyio.sleep(0.1)
         await link(a_call(), end)
-    assert sum(isinstance(ends[call], TurnedBackError) for call in calls) == 2
+    assert sum(isinstance(ends[call], AttemptAborted) for call in calls) == 2
     assert end.times == pytest.approx([0.0, 1.0], abs=0.001)
 
 
@@ -632,6 +632,6 @@ async def test_deadlines_move_with_the_pause() -> None:
             tasks.start_soon(ends.collect, send, call)
             await anyio.sleep(0.01)
     assert ends[patient] == reply()
-    assert isinstance(ends[hasty], TurnedBackError)
+    assert isinstance(ends[hasty], AttemptAborted)
     late = a_call(timeout=3, on_outage="wait")
     assert await send(late) == reply()

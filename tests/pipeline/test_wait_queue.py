@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from link_kit import sleep_until
 
-from bing_images_async._pipeline.call import Call, TurnedBackError
+from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.wait_queue import BULK_SHARE, Line, Place
 from bing_images_async._protocol.messages import Request
 
@@ -135,7 +135,7 @@ async def test_the_dismissed_are_turned_back() -> None:
         try:
             await place.turn()
             ended.append((place, "served"))
-        except TurnedBackError:
+        except AttemptAborted:
             ended.append((place, "turned back"))
 
     served, dismissed = line.join(a_call()), line.join(a_call("bulk"))
