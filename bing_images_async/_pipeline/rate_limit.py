@@ -29,7 +29,7 @@ from ..events import Hub, RateChanged, Throttled
 from .call import Call, Send
 from .classification import failure_of, is_throttle, pause_of
 from .send_times import Departure, Departures
-from .wait_queue import Line
+from .wait_queue import WaitQueue
 
 __all__ = ["RateLimit", "RateLimiter"]
 
@@ -117,7 +117,7 @@ class RateLimiter:
         self._hub = hub
         self._longest_pause = longest_pause
         self._on_pause = on_pause
-        self._line = Line()
+        self._queue = WaitQueue()
         self._tat = -math.inf
         self._resume_at = -math.inf
         self._cut_at = -math.inf
@@ -134,7 +134,7 @@ class RateLimiter:
     @property
     def waiting(self) -> int:
         """Calls that wait for a slot."""
-        return len(self._line)
+        return len(self._queue)
 
     @property
     def rate(self) -> float | None:
@@ -162,7 +162,7 @@ class RateLimiter:
 
     def dismiss(self) -> None:
         """Turn back every call that waits."""
-        self._line.dismiss()
+        self._queue.abort()
 
     def restart(self) -> None:
         """After an outage: go on one by one, whatever burst a rest would have allowed."""
@@ -172,19 +172,19 @@ class RateLimiter:
         now = anyio.current_time()
         self._forget(now)
         due = self._due()
-        if not self._line and now >= due:
+        if not self._queue and now >= due:
             return self._take(now, now)
         if call.queueing_counts:
-            call.afford(max(0.0, due - now) + self._line.ahead_of(call) * self._spacing(now), "rate_limit")
-        place = self._line.join(call)
+            call.afford(max(0.0, due - now) + self._queue.ahead_of(call) * self._spacing(now), "rate_limit")
+        waiter = self._queue.join(call)
         try:
             with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
-                await self._line.wait(place, due=self._due, serve=self._serve)
+                await self._queue.wait(waiter, due=self._due, serve=self._serve)
         except BaseException:
-            if place.is_granted:
-                self._give_back(place.hand)
+            if waiter.is_granted:
+                self._give_back(waiter.value)
             raise
-        slot: _Slot = place.hand
+        slot: _Slot = waiter.value
         return slot
 
     # --- slots
@@ -199,9 +199,9 @@ class RateLimiter:
     def _serve(self) -> None:
         """Grant all slots that are due: a busy event loop may come round more rarely than slots do."""
         now = anyio.current_time()
-        while (due := self._due()) <= now and (place := self._line.next()) is not None:
-            self._line.grant(place, self._take(now, due))
-        self._line.rouse()
+        while (due := self._due()) <= now and (waiter := self._queue.next()) is not None:
+            self._queue.grant(waiter, self._take(now, due))
+        self._queue.wake()
 
     def _take(self, now: float, planned: float) -> _Slot:
         late = now - planned
@@ -217,7 +217,7 @@ class RateLimiter:
             self._departures.forget(slot.departure)
         if self._tat == slot.tat:
             self._tat -= slot.step
-        self._line.rouse()
+        self._queue.wake()
 
     def _tolerance(self) -> float:
         return 0.0 if self._limit is None else (self._limit.burst - 1) * self._limit.spacing
@@ -267,8 +267,8 @@ class RateLimiter:
             self._resume_at = resume_at
             self._tat = max(self._tat, resume_at + self._tolerance())
             self._recovers_from = resume_at
-            self._line.dismiss(where=lambda waiting: waiting.queueing_counts and waiting.deadline < resume_at)
-            self._line.rouse()
+            self._queue.abort(where=lambda waiting: waiting.queueing_counts and waiting.deadline < resume_at)
+            self._queue.wake()
         if self._hub:
             self._hub.tell(Throttled(at=now, call=call.number, pause=pause))
 

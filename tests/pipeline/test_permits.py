@@ -17,7 +17,7 @@ from sim import cancel_everywhere
 from bing_images_async._pipeline.call import AttemptAborted, Call, Wire
 from bing_images_async._pipeline.concurrency import Permits
 from bing_images_async._pipeline.deadline import Deadline
-from bing_images_async._pipeline.wait_queue import Line
+from bing_images_async._pipeline.wait_queue import WaitQueue
 from bing_images_async.errors import ConnectionFailedError, DeadlineExceededError
 from bing_images_async.events import ConcurrencyChanged, Hub
 from bing_images_async.testing import run
@@ -168,15 +168,15 @@ async def _ten_thousand_give_up() -> float:
 def test_ten_thousand_give_up_in_few_steps(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left of them, and the line was not gone through once for each."""
     tidied: list[int] = []
-    tidy = Line._tidy
+    compact = WaitQueue._compact
 
-    def counting(line: Line) -> None:
-        before = len(line._interactive)
-        tidy(line)
-        if len(line._interactive) < before:
+    def counting(queue: WaitQueue) -> None:
+        before = len(queue._interactive)
+        compact(queue)
+        if len(queue._interactive) < before:
             tidied.append(before)
 
-    monkeypatch.setattr(Line, "_tidy", counting)
+    monkeypatch.setattr(WaitQueue, "_compact", counting)
     run(_ten_thousand_give_up, backend=backend)
     assert sum(tidied) < 40_000
 

@@ -1,4 +1,4 @@
-"""The waiting line: who is next, and what becomes of those who leave."""
+"""The wait queue: which call is next, and what happens when calls are cancelled or aborted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from link_kit import sleep_until
 
 from bing_images_async._pipeline.call import AttemptAborted, Call
-from bing_images_async._pipeline.wait_queue import BULK_SHARE, Line, Place
+from bing_images_async._pipeline.wait_queue import BULK_SHARE, Waiter, WaitQueue
 from bing_images_async._protocol.messages import Request
 
 REQUEST = Request("GET", "https://api.example/search")
@@ -20,155 +20,155 @@ def a_call(priority: str = "interactive") -> Call:
     return Call("search", REQUEST, priority=priority)  # type: ignore[arg-type]
 
 
-class Lines(RuleBasedStateMachine):
-    """Against a plain list, whatever is done in whatever order."""
+class QueueMachine(RuleBasedStateMachine):
+    """Compare the queue with a plain list, for any operations in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = Line()
+        self.queue = WaitQueue()
         self.spare = [a_call() for _ in range(5)]
-        self.waiting: list[Place] = []
+        self.waiting: list[Waiter] = []
         self.passed = 0
         """Interactive grants since the last bulk one, while a bulk call waited."""
 
     @rule(priority=PRIORITIES, number=st.sampled_from([1, 12]))
     def join(self, priority: str, number: int) -> None:
-        self.waiting += [self.line.join(a_call(priority)) for _ in range(number)]
+        self.waiting += [self.queue.join(a_call(priority)) for _ in range(number)]
 
     @precondition(lambda self: self.spare)
     @rule()
     def rejoin(self) -> None:
-        """A call from before all others, as a retry is."""
-        self.waiting.append(self.line.join(self.spare.pop()))
+        """Add a call that is older than all others, like a retry."""
+        self.waiting.append(self.queue.join(self.spare.pop()))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
-        place = data.draw(st.sampled_from(self.waiting))
-        self.waiting.remove(place)
-        assert self.line.leave(place) is False
+        waiter = data.draw(st.sampled_from(self.waiting))
+        self.waiting.remove(waiter)
+        assert self.queue.leave(waiter) is False
 
-    @rule(number=st.sampled_from([1, 12]), bulk_too=st.booleans())
-    def grant_some(self, number: int, bulk_too: bool) -> None:
+    @rule(number=st.sampled_from([1, 12]), include_bulk=st.booleans())
+    def grant_some(self, number: int, include_bulk: bool) -> None:
         for _ in range(number):
-            self.grant(bulk_too)
+            self.grant(include_bulk)
 
-    def grant(self, bulk_too: bool) -> None:
-        bulk = [place for place in self.waiting if place.call.priority == "bulk"]
-        place = self.line.next(bulk_too=bulk_too)
-        if place is None:
-            assert not self.waiting or (not bulk_too and len(bulk) == len(self.waiting))
+    def grant(self, include_bulk: bool) -> None:
+        bulk = [waiter for waiter in self.waiting if waiter.call.priority == "bulk"]
+        waiter = self.queue.next(include_bulk=include_bulk)
+        if waiter is None:
+            assert not self.waiting or (not include_bulk and len(bulk) == len(self.waiting))
             return
-        kin = [other for other in self.waiting if other.call.priority == place.call.priority]
-        assert place is min(kin, key=lambda other: other.call.number)
-        self.line.grant(place)
-        self.waiting.remove(place)
-        assert place.is_granted
-        assert self.line.leave(place) is True
-        self.passed = self.passed + 1 if bulk and place.call.priority == "interactive" else 0
+        same_priority = [other for other in self.waiting if other.call.priority == waiter.call.priority]
+        assert waiter is min(same_priority, key=lambda other: other.call.number)
+        self.queue.grant(waiter)
+        self.waiting.remove(waiter)
+        assert waiter.is_granted
+        assert self.queue.leave(waiter) is True
+        self.passed = self.passed + 1 if bulk and waiter.call.priority == "interactive" else 0
         assert self.passed < BULK_SHARE
 
     @rule(priority=PRIORITIES)
-    def dismiss(self, priority: str) -> None:
-        self.line.dismiss(where=lambda call: call.priority == priority)
-        self.waiting = [place for place in self.waiting if place.call.priority != priority]
+    def abort(self, priority: str) -> None:
+        self.queue.abort(where=lambda call: call.priority == priority)
+        self.waiting = [waiter for waiter in self.waiting if waiter.call.priority != priority]
 
     @invariant()
-    def it_is_as_long_as_it_should_be(self) -> None:
-        assert len(self.line) == len(self.waiting)
-        kept = len(self.line._interactive) + len(self.line._bulk)
+    def length_is_the_number_of_waiting_calls(self) -> None:
+        assert len(self.queue) == len(self.waiting)
+        kept = len(self.queue._interactive) + len(self.queue._bulk)
         assert kept <= 2 * len(self.waiting) + 64
 
 
-TestLines = Lines.TestCase
-TestLines.settings = settings(deadline=None, max_examples=100, stateful_step_count=60)
+TestWaitQueue = QueueMachine.TestCase
+TestWaitQueue.settings = settings(deadline=None, max_examples=100, stateful_step_count=60)
 
 
 @given(st.lists(PRIORITIES, max_size=30), PRIORITIES)
-def test_how_many_are_ahead(waiting: list[str], priority: str) -> None:
-    """Everybody is ahead of a bulk call, only its like of an interactive one."""
-    line = Line()
+def test_ahead_of_counts_the_calls_that_are_granted_before(waiting: list[str], priority: str) -> None:
+    """Every call is ahead of a bulk call, only interactive calls are ahead of an interactive one."""
+    queue = WaitQueue()
     for other in waiting:
-        line.join(a_call(other))
+        queue.join(a_call(other))
     expected = len(waiting) if priority == "bulk" else waiting.count("interactive")
-    assert line.ahead_of(a_call(priority)) == expected
+    assert queue.ahead_of(a_call(priority)) == expected
 
 
-def test_places_that_were_left_are_forgotten() -> None:
-    """Ten thousand calls that come and go leave no trace; leaving touches the rest of the line now and then only."""
-    line = Line()
-    stays = line.join(a_call("bulk"))
+def test_leave_drops_cancelled_waiters() -> None:
+    """Memory stays bounded however many calls are cancelled."""
+    queue = WaitQueue()
+    stays = queue.join(a_call("bulk"))
     for _ in range(10_000):
-        line.leave(line.join(a_call("bulk")))
-        assert len(line._bulk) <= 66
-    assert (len(line), line.next()) == (1, stays)
+        queue.leave(queue.join(a_call("bulk")))
+        assert len(queue._bulk) <= 66
+    assert (len(queue), queue.next()) == (1, stays)
 
 
-class _Counted(list[Place]):
-    """A heap that counts how often it is gone through."""
+class _CountedHeap(list[Waiter]):
+    """A heap that counts how often it is iterated."""
 
     passes = 0
 
     def __iter__(self):  # type: ignore[no-untyped-def]
-        _Counted.passes += 1
+        _CountedHeap.passes += 1
         return super().__iter__()
 
 
-def test_a_long_line_is_left_in_few_steps() -> None:
-    """10,000 calls that give up go through the line a few times in all, not once each."""
-    line = Line()
-    line._interactive = _Counted()
-    places = [line.join(a_call()) for _ in range(10_000)]
-    _Counted.passes = 0
-    for place in places:
-        line.leave(place)
-    assert len(line) == 0
-    assert _Counted.passes <= 10
+def test_leave_10_000_times_iterates_the_queue_a_few_times() -> None:
+    """Cancelling a waiter costs amortised constant time."""
+    queue = WaitQueue()
+    queue._interactive = _CountedHeap()
+    waiters = [queue.join(a_call()) for _ in range(10_000)]
+    _CountedHeap.passes = 0
+    for waiter in waiters:
+        queue.leave(waiter)
+    assert len(queue) == 0
+    assert _CountedHeap.passes <= 10
 
 
 @pytest.mark.anyio
-async def test_the_dismissed_are_turned_back() -> None:
-    """Those who are waiting, and only those of whom it is said."""
-    line, ended = Line(), []
+async def test_abort_raises_in_the_selected_waiters_only() -> None:
+    """A waiter that is aborted gets `AttemptAborted`; the others stay in the queue."""
+    queue, ended = WaitQueue(), []
 
-    async def wait(place: Place) -> None:
+    async def wait(waiter: Waiter) -> None:
         try:
-            await place.turn()
-            ended.append((place, "served"))
+            await waiter.wait()
+            ended.append((waiter, "granted"))
         except AttemptAborted:
-            ended.append((place, "turned back"))
+            ended.append((waiter, "aborted"))
 
-    served, dismissed = line.join(a_call()), line.join(a_call("bulk"))
+    granted, aborted = queue.join(a_call()), queue.join(a_call("bulk"))
     async with anyio.create_task_group() as tasks:
-        for place in (served, dismissed):
-            tasks.start_soon(wait, place)
+        for waiter in (granted, aborted):
+            tasks.start_soon(wait, waiter)
         await anyio.wait_all_tasks_blocked()
-        line.dismiss(where=lambda call: call.priority == "bulk")
+        queue.abort(where=lambda call: call.priority == "bulk")
         await anyio.wait_all_tasks_blocked()
-        assert ended == [(dismissed, "turned back")]
-        line.grant(served)
-    assert ended[1:] == [(served, "served")]
+        assert ended == [(aborted, "aborted")]
+        queue.grant(granted)
+    assert ended[1:] == [(granted, "granted")]
 
 
 @pytest.mark.anyio
-async def test_only_the_head_keeps_time() -> None:
-    """When it leaves or is served, the next one takes over; a change of plan is heard of."""
-    line, due, served = Line(), 5.0, []
+async def test_wait_lets_only_the_head_sleep() -> None:
+    """The next waiter takes over when the head is cancelled or granted; `wake()` makes it look at `due` again."""
+    queue, due, granted = WaitQueue(), 5.0, []
 
     def serve() -> None:
-        place = line.next()
-        assert place is not None
-        served.append((anyio.current_time(), place))
+        waiter = queue.next()
+        assert waiter is not None
+        granted.append((anyio.current_time(), waiter))
         nonlocal due
         due += 1.0
-        line.grant(place)
-        line.rouse()
+        queue.grant(waiter)
+        queue.wake()
 
-    first, second, third = (line.join(a_call()) for _ in range(3))
+    first, second, third = (queue.join(a_call()) for _ in range(3))
 
-    async def wait(place: Place, patience: float | None = None) -> None:
+    async def wait(waiter: Waiter, patience: float | None = None) -> None:
         with anyio.move_on_after(patience):
-            await line.wait(place, due=lambda: due, serve=serve)
+            await queue.wait(waiter, due=lambda: due, serve=serve)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait, first, 1.0)
@@ -176,5 +176,5 @@ async def test_only_the_head_keeps_time() -> None:
         tasks.start_soon(wait, third)
         await sleep_until(2.0)
         due = 3.0
-        line.rouse()
-    assert served == [(3.0, second), (4.0, third)]
+        queue.wake()
+    assert granted == [(3.0, second), (4.0, third)]
