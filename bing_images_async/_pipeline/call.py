@@ -74,9 +74,13 @@ class Call:
     is_probe: bool = field(default=False, init=False)
     """The attempt under way was let through a closed gate, to see whether the service is back."""
     on_connecting: Callable[[], None] | None = field(default=None, init=False, repr=False)
-    """Called when a connection is about to be made for the attempt under way."""
+    """To be called when the transport starts to make a connection for the attempt; set by the rate limiter."""
     on_sending: Callable[[], Awaitable[None]] | None = field(default=None, init=False, repr=False)
-    """Awaited when a connection stands, before the first byte of the attempt under way is written."""
+    """To be awaited right before the first byte of a request is written; set by the rate limiter.
+
+    May wait for a slot, and raises what ends a wait for one (`DeadlineExceededError`, `AttemptAborted`). A
+    second call in one attempt, after that of a CONNECT request, only moves the recorded send time.
+    """
     key_id: int | None = field(default=None, init=False, repr=False)
     """Tells the key of the last attempt from other keys, and nothing else of it."""
     may_resend: bool = field(default=False, init=False, repr=False)

@@ -63,6 +63,6 @@ def test_fifty_throttled_at_once_restart_one_by_one(backend: Backend, jitter: fl
     assert stage.endings == {"ok": 300}
     assert pause <= restart[0] - told <= 1.2 * pause
     assert second <= quota.requests
-    assert tenth <= 8  # 35/s, and those that came while a connection was made
-    assert sum(time < restart[0] + 1.0 for time in restart) <= 0.75 * quota.requests  # the pace was cut, once
-    assert sum(time < restart[0] + 1.0 for time in restart) >= 0.65 * quota.requests
+    assert tenth <= 8  # 50/s at most, and jitter
+    first_second = sum(time < restart[0] + 1.0 for time in restart)
+    assert 0.45 * quota.requests <= first_second <= 0.97 * quota.requests
