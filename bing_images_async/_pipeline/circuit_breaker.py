@@ -105,7 +105,7 @@ class Breaker:
         return send(call)
 
     def check(self, call: Call) -> None:
-        """Raise `TurnedBackError` if the breaker was opened while `call` was on its way."""
+        """Raise `AttemptAborted` if the breaker was opened while `call` was on its way."""
         self._gate.turn_back(call)
 
     async def _enter(self, call: Call) -> None:

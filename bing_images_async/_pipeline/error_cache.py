@@ -79,7 +79,7 @@ class Latch:
         return send(call)
 
     def check(self, call: Call) -> None:
-        """Raise `TurnedBackError` if the latch was shut while `call` was on its way."""
+        """Raise `AttemptAborted` if the latch was shut while `call` was on its way."""
         self._gate.turn_back(call)
 
     async def _enter(self, call: Call) -> Reply | None:
