@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import anyio
 from attrs import define, field
 
-from bing_images_async._pipeline.call import Call, Send, TurnedBackError, Wire, compose
+from bing_images_async._pipeline.call import AttemptAborted, Call, Send, Wire, compose
 from bing_images_async._protocol.messages import Reply, Request
 from bing_images_async.errors import AttemptTimeoutError, ConnectionFailedError
 from bing_images_async.events import Event, Hub
@@ -117,7 +117,7 @@ async def again(call: Call, send: Send) -> Reply:
     while True:
         try:
             return await send(call)
-        except TurnedBackError:
+        except AttemptAborted:
             continue
 
 

@@ -13,7 +13,7 @@ from link_kit import FarEnd, a_call, reply
 
 from bing_images_async import Budget, RateLimit, RetryPolicy, SearchParams
 from bing_images_async._pipeline.budget import Estimate, Spending
-from bing_images_async._pipeline.call import TurnedBackError
+from bing_images_async._pipeline.call import AttemptAborted
 from bing_images_async.errors import BudgetExceededError, InvalidRequestError
 from bing_images_async.testing import session_for, virtual_time
 
@@ -65,7 +65,7 @@ async def test_a_request_is_reserved_before_it_is_sent() -> None:
     assert (spending.requests, spending.left) == (1, 0)
 
 
-@pytest.mark.parametrize("error", [TurnedBackError(), InvalidRequestError("no")])
+@pytest.mark.parametrize("error", [AttemptAborted(), InvalidRequestError("no")])
 async def test_what_was_not_sent_is_given_back(error: Exception) -> None:
     """However it ended before the wire."""
     spending = Spending(Budget(1))

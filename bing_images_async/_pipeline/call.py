@@ -20,7 +20,7 @@ from .._protocol.messages import Reply, Request
 from ..errors import ApiError, DeadlineExceededError
 from ..models import Attempt
 
-__all__ = ["Call", "Clock", "Link", "Middleware", "OnOutage", "Priority", "Send", "TurnedBackError", "Wire", "compose"]
+__all__ = ["AttemptAborted", "Call", "Clock", "Link", "Middleware", "OnOutage", "Priority", "Send", "Wire", "compose"]
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
@@ -31,11 +31,11 @@ OnOutage = Literal["fail", "wait"]
 _numbers = itertools.count()
 
 
-class TurnedBackError(Exception):
-    """Inside the chain: this attempt is called back before it is sent.
+class AttemptAborted(Exception):  # noqa: N818  # control flow inside the chain, no error that a user sees
+    """Signal, inside the chain, that an attempt ends before it is sent and starts again at its gate.
 
-    Links between the gate that catches it and whoever raised it give back what they hold, and draw
-    no conclusions: nothing was sent.
+    The links between the one that raises it and the gate that catches it release what they hold and
+    learn nothing from it, because nothing was sent.
     """
 
 
@@ -74,9 +74,13 @@ class Call:
     is_probe: bool = field(default=False, init=False)
     """The attempt under way was let through a closed gate, to see whether the service is back."""
     on_connecting: Callable[[], None] | None = field(default=None, init=False, repr=False)
-    """Called when a connection is about to be made for the attempt under way."""
+    """To be called when the transport starts to make a connection for the attempt; set by the rate limiter."""
     on_sending: Callable[[], Awaitable[None]] | None = field(default=None, init=False, repr=False)
-    """Awaited when a connection stands, before the first byte of the attempt under way is written."""
+    """To be awaited right before the first byte of a request is written; set by the rate limiter.
+
+    May wait for a slot, and raises what ends a wait for one (`DeadlineExceededError`, `AttemptAborted`). A
+    second call in one attempt, after that of a CONNECT request, only moves the recorded send time.
+    """
     key_id: int | None = field(default=None, init=False, repr=False)
     """Tells the key of the last attempt from other keys, and nothing else of it."""
     may_resend: bool = field(default=False, init=False, repr=False)

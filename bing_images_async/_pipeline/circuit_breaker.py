@@ -23,7 +23,7 @@ import anyio
 from .._protocol.messages import Reply
 from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError
 from ..events import BreakerChanged, Hub
-from .call import Call, Send, TurnedBackError, Wire
+from .call import AttemptAborted, Call, Send, Wire
 from .classification import failure_of, is_transient, was_sent_and_failed
 from .probe_gate import Gate
 
@@ -100,12 +100,12 @@ class Breaker:
             self._tell("half-open")
             call.attempt_timeout = min(call.attempt_timeout, max(_SHORTEST_PROBE, self._gap))
         elif self._stall.is_on():
-            raise TurnedBackError
+            raise AttemptAborted
         self._stall.sending()
         return send(call)
 
     def check(self, call: Call) -> None:
-        """Raise `TurnedBackError` if the breaker was opened while `call` was on its way."""
+        """Raise `AttemptAborted` if the breaker was opened while `call` was on its way."""
         self._gate.turn_back(call)
 
     async def _enter(self, call: Call) -> None:

@@ -15,7 +15,7 @@ from .._protocol.messages import Reply
 from ..events import ConcurrencyChanged, Hub
 from .call import Call, Send, Wire
 from .classification import failure_of, is_transient, was_sent_and_failed
-from .wait_queue import Line
+from .wait_queue import WaitQueue
 
 __all__ = ["Permits"]
 
@@ -34,7 +34,7 @@ class Permits:
         self._limit = float(max_concurrency)
         self._wire = wire
         self._hub = hub
-        self._line = Line()
+        self._queue = WaitQueue()
         self._in_use = 0
         self._recent: deque[bool] = deque()  # True: failed
         self._failures = 0
@@ -54,7 +54,7 @@ class Permits:
     @property
     def waiting(self) -> int:
         """Calls that wait for one."""
-        return len(self._line)
+        return len(self._queue)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send with a permit, and learn from how it ends."""
@@ -74,20 +74,20 @@ class Permits:
 
     def dismiss(self) -> None:
         """Turn back every call that waits."""
-        self._line.dismiss()
+        self._queue.abort()
 
     async def _acquire(self, call: Call) -> None:
-        if not self._line and self._is_free(call):
+        if not self._queue and self._is_free(call):
             self._in_use += 1
             return
-        place = self._line.join(call)
+        waiter = self._queue.join(call)
         # A spare permit may be free for this very call, though others wait.
         self._grant()
         try:
             with call.waiting("permit", clock_stops=not call.queueing_counts):
-                await place.turn()
+                await waiter.wait()
         except BaseException:
-            if self._line.leave(place):
+            if self._queue.leave(waiter):
                 self._in_use -= 1
                 self._grant()
             raise
@@ -101,11 +101,11 @@ class Permits:
 
     def _grant(self) -> None:
         while self._in_use < self.limit:
-            place = self._line.next(bulk_too=self._in_use < self._limit_for_bulk)
-            if place is None:
+            waiter = self._queue.next(include_bulk=self._in_use < self._limit_for_bulk)
+            if waiter is None:
                 return
             self._in_use += 1
-            self._line.grant(place)
+            self._queue.grant(waiter)
 
     def _learn(self, call: Call, *, failed: bool) -> None:
         self._recent.append(failed)

@@ -18,7 +18,7 @@ from .._protocol.credentials import ApiKey
 from .._protocol.messages import Reply
 from ..errors import ApiError, AuthenticationError, QuotaExhaustedError, SuspectedAbuseError
 from ..events import Hub, LatchChanged
-from .call import Call, Send, TurnedBackError
+from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle
 from .probe_gate import Gate
 
@@ -64,7 +64,7 @@ class Latch:
                 if answer is not None:
                     return answer
                 reply = await send(call)
-            except TurnedBackError:
+            except AttemptAborted:
                 self._gate.abandon(call)
                 continue
             except BaseException:
@@ -79,7 +79,7 @@ class Latch:
         return send(call)
 
     def check(self, call: Call) -> None:
-        """Raise `TurnedBackError` if the latch was shut while `call` was on its way."""
+        """Raise `AttemptAborted` if the latch was shut while `call` was on its way."""
         self._gate.turn_back(call)
 
     async def _enter(self, call: Call) -> Reply | None:

@@ -250,4 +250,4 @@ class Engine:
     def _turn_back(self) -> None:
         """A gate was shut: nobody who is not on the wire yet may stay on the way there."""
         self._permits.dismiss()
-        self._limiter.dismiss()
+        self._limiter.abort()

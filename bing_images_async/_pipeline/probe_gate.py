@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import anyio
 
-from .call import Call, TurnedBackError
-from .wait_queue import Line
+from .call import AttemptAborted, Call
+from .wait_queue import WaitQueue
 
 __all__ = ["Gate"]
 
@@ -25,7 +25,7 @@ class Gate:
         self._on_shut = on_shut
         self._probe_at: float | None = None
         self._probe: Call | None = None
-        self._line = Line()
+        self._queue = WaitQueue()
 
     @property
     def is_shut(self) -> bool:
@@ -40,7 +40,7 @@ class Gate:
     @property
     def waiting(self) -> int:
         """Calls that wait for it to open."""
-        return len(self._line)
+        return len(self._queue)
 
     def retry_after(self) -> float:
         """Seconds until the next probe may pass."""
@@ -50,17 +50,17 @@ class Gate:
         """May `call` go on? If it is time for a probe and none is under way, `call` becomes it."""
         if self._probe_at is None or self._probe is call:
             return True
-        if self._probe is None and not self._line and anyio.current_time() >= self._probe_at:
+        if self._probe is None and not self._queue and anyio.current_time() >= self._probe_at:
             self._take_as_probe(call)
             return True
         return False
 
     async def wait(self, call: Call, what: str) -> None:
         """Wait until the gate opens, or until `call` may pass as the probe; the call's clock stands still."""
-        place = self._line.join(call)
+        waiter = self._queue.join(call)
         with call.waiting(what, clock_stops=True):
             try:
-                await self._line.wait(place, due=self._due, serve=self._send_probe)
+                await self._queue.wait(waiter, due=self._due, serve=self._send_probe)
             except BaseException:
                 self.abandon(call)
                 raise
@@ -70,44 +70,44 @@ class Gate:
         return self._probe is call
 
     def turn_back(self, call: Call) -> None:
-        """Raise `TurnedBackError` if the gate was shut while `call` was on its way."""
+        """Raise `AttemptAborted` if the gate was shut while `call` was on its way."""
         if self._probe_at is not None and self._probe is not call:
-            raise TurnedBackError
+            raise AttemptAborted
 
     def shut(self, probe_at: float) -> None:
         """Shut it, or keep it shut, until `probe_at`; turn back all that were let in and not sent."""
         self._probe_at = probe_at
         self._probe = None
         self._on_shut()
-        self._line.dismiss(where=lambda call: call.on_outage == "fail")
-        self._line.rouse()
+        self._queue.abort(where=lambda call: call.on_outage == "fail")
+        self._queue.wake()
 
     def dismiss(self) -> None:
         """Turn back everybody who waits."""
-        self._line.dismiss()
+        self._queue.abort()
 
     def open(self) -> None:
         """Open it: everybody who waits may go on, in order."""
         self._probe_at = self._probe = None
-        while (place := self._line.next()) is not None:
-            self._line.grant(place)
+        while (waiter := self._queue.next()) is not None:
+            self._queue.grant(waiter)
 
     def abandon(self, call: Call) -> None:
         """`call` ends without having found out anything; if it was the probe, the next in line is."""
         if self._probe is call:
             self._probe = None
             call.is_probe = False
-            self._line.rouse()
+            self._queue.wake()
 
     def _due(self) -> float:
         assert self._probe_at is not None, "who opens the gate lets everybody go"
         return math.inf if self._probe is not None else self._probe_at
 
     def _send_probe(self) -> None:
-        place = self._line.next()
-        assert place is not None
-        self._take_as_probe(place.call)
-        self._line.grant(place)
+        waiter = self._queue.next()
+        assert waiter is not None
+        self._take_as_probe(waiter.call)
+        self._queue.grant(waiter)
 
     def _take_as_probe(self, call: Call) -> None:
         self._probe = call

@@ -1,16 +1,21 @@
-"""Pacing: so many requests per second, whatever happens, and one pause for all when the service asks for it.
+"""Rate limiter: a quota as a ceiling in every window, and one pause for all calls after a rejection.
 
-The generic cell rate algorithm (ITU-T I.371): a theoretical arrival time (`_tat`) moves on by one
-spacing with each grant. Four things make it hold against a sliding-window quota at the far end:
+An attempt waits twice at most. First it waits to start; starts are one spacing apart. If a connection is
+open the request is sent at once, in the send slot that comes with the start. If a connection has to be made,
+the send slot goes back, and once the connection stands the attempt waits for another one. So a connection
+that takes long to make costs no part of the quota, connections are made at the pace of the requests that
+need them, and failing connections are paced as well.
 
-* The spacing has room for the spread of the one-way delay: (W + J) / N instead of W / N. Any window
-  of W seconds at the service then sees N arrivals at most, at the price of J / W of the quota.
-* While calls wait, the next slot follows from the planned one, not from when a timer woke up:
-  lateness of a millisecond per grant would add up to 15 % at 250 requests per second.
-* What counts is when a request leaves; one that has to make its connection first leaves later than its
-  slot, and the requests a window later keep their distance from that (departures.py).
-* After a 429 nothing is sent before the pause has passed, and then one by one: the pace is cut once
-  for all requests that were under way, and recovers step by step.
+How the quota holds against a sliding window at the service:
+
+* The spacing leaves room for the spread of the one-way delay: (W + J) / N instead of W / N. Any window of
+  W seconds at the service then sees at most N arrivals, for J / W of the quota.
+* While calls wait, the next slot follows from the planned time of the last one, not from when a timer woke
+  up: a millisecond of lateness per slot would add up to 15 % at 250 requests per second.
+* What counts is when a request is sent. Whatever delays it, it is sent when the N-th last request is a
+  whole window ago (send_times.py).
+* After a rejection nothing is sent before the pause is over; what waited is then sent one spacing apart.
+  What it means for the pace is decided in adaptive_pace.py.
 """
 
 from __future__ import annotations
@@ -18,28 +23,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import anyio
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .. import _validation as checks
 from .._protocol.messages import Reply
 from ..errors import ApiError
 from ..events import Hub, RateChanged, Throttled
-from .call import Call, Send
+from .adaptive_pace import AdaptivePace
+from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle, pause_of
-from .send_times import Departure, Departures
-from .wait_queue import Line
+from .gcra import Gcra, Slot
+from .send_times import SendTime, SendTimes
+from .wait_queue import WaitQueue
 
 __all__ = ["RateLimit", "RateLimiter"]
 
-_CUT = 0.7
-_RECOVERY = 10.0  # seconds from the cut back to _RECOVERED of the old rate
-_RECOVERED = 0.95
-_LEAST_LEARNED = 3  # requests per second, for a session without a limit that was throttled; doubled every 10 s
-_FORGOTTEN = 60.0  # seconds after which it has no limit again
-_GROWTH = 0.005  # of the ceiling, per second, after that
-_A_LITTLE = 1e-6  # seconds; keeps rounding on the safe side
+_DEFAULT_WINDOW = 1.0  # seconds, for a session without a quota
+_DEFAULT_JITTER = 0.03
+_ROUNDING = 1e-6  # seconds added to the spacing, so that rounding errors cannot exceed the quota
 
 
 def _above_zero(_: object, attribute: object, value: float) -> None:
@@ -69,10 +74,10 @@ def _jitter(_: object, __: object, value: float) -> None:
 
 @frozen
 class RateLimit:
-    """A quota, `requests` in any `per` seconds (or a timedelta): the ceiling of all that is sent, retries included.
+    """A quota: at most `requests` in any window of `per` seconds (or a timedelta), retries included.
 
-    `burst` requests may leave at once after a rest; it costs rate, for the quota holds all the same.
-    `jitter` is the spread of the one-way delay to the service, in seconds.
+    `burst` requests may be sent at once after an idle time; the quota holds all the same, so the steady rate
+    becomes lower. `jitter` is the spread of the one-way delay to the service, in seconds.
     """
 
     requests: int = field(validator=_requests)
@@ -83,25 +88,37 @@ class RateLimit:
     @property
     def spacing(self) -> float:
         """Seconds from one request to the next."""
-        return (self.per + self.jitter) / (self.requests - self.burst + 1) + _A_LITTLE
+        return (self.per + self.jitter) / (self.requests - self.burst + 1) + _ROUNDING
 
     @property
     def window(self) -> tuple[int, float]:
-        """A number of requests, and the seconds from the first of them to the one that follows."""
+        """Requests per window, and the seconds of a window with the spread of the one-way delay added."""
         return self.requests, self.per + self.jitter
 
 
-@frozen
-class _Slot:
-    """A grant: what it moved the theoretical arrival time to, and by, and the departure it stands for."""
+@define(eq=False)
+class _SendSlot:
+    """Permission to send one request."""
 
-    tat: float
-    step: float
-    departure: Departure | None
+    slot: Slot
+    sent: SendTime
+
+
+@define(eq=False)
+class _Attempt:
+    """One attempt that has started."""
+
+    start: Slot
+    aborts: int
+    """How often the limiter had aborted the waiting calls when the attempt started."""
+    send_slot: _SendSlot | None
+    """`None` while a connection is made, and while the attempt waits with a connection."""
+    has_connected: bool = False
+    is_sent: bool = False
 
 
 class RateLimiter:
-    """Grants slots by call number, interactive calls first. Without a `limit` it paces only once it was throttled."""
+    """Grants slots by call number, interactive calls first. Without a `limit` it paces only after a rejection."""
 
     def __init__(
         self,
@@ -112,187 +129,213 @@ class RateLimiter:
         longest_pause: float,
         on_pause: Callable[[float], None] = lambda _: None,
     ) -> None:
-        self._limit = limit
         self._random = random
         self._hub = hub
         self._longest_pause = longest_pause
         self._on_pause = on_pause
-        self._line = Line()
-        self._tat = -math.inf
+        number, span = (math.inf, _DEFAULT_WINDOW + _DEFAULT_JITTER) if limit is None else limit.window
+        per = _DEFAULT_WINDOW if limit is None else limit.per
+        self._spacing_at_1 = span if limit is None else limit.spacing * limit.requests / limit.per
+        self._tolerance = 0.0 if limit is None else (limit.burst - 1) * limit.spacing
+        self._lateness = (_DEFAULT_JITTER if limit is None else limit.jitter) / 2
+        self._pace = AdaptivePace(number / per, per)
+        self._send_times = SendTimes(number, span)
+        self._starts = Gcra()
+        self._sends = Gcra()
+        self._starting = WaitQueue()
+        self._connected = WaitQueue()
+        self._without_slot = 0  # attempts that have started and have no send slot
         self._resume_at = -math.inf
-        self._cut_at = -math.inf
-        self._recovers_from: float | None = None
-        self._cut_to = 0.0
-        self._cut_from = 0.0
-        self._is_learned = False
-        self._pace = _Pace()
-        self._departures = Departures()
+        self._aborts = 0
         self.throttled = 0
-
-    # --- what others may know
 
     @property
     def waiting(self) -> int:
         """Calls that wait for a slot."""
-        return len(self._line)
+        return len(self._starting) + len(self._connected)
 
     @property
     def rate(self) -> float | None:
         """Requests per second at this moment; `None` if there is no limit."""
-        now = anyio.current_time()
-        self._forget(now)
-        return None if self._limit is None else self._rate(now)
-
-    # --- the link
+        rate = self._pace.rate(anyio.current_time())
+        return None if rate == math.inf else rate
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Send in a slot, and take note if the service throttles."""
-        slot = await self._acquire(call)
-        call.on_sending = None if slot.departure is None else slot.departure.sending
+        """Send in a slot, and take note of a rejection."""
+        attempt = await self._start(call)
+        call.on_connecting = partial(self._connecting, attempt)
+        call.on_sending = partial(self._sending, call, attempt)
         try:
             reply = await send(call)
-        except BaseException:
-            if call.sent is None:
-                self._give_back(slot)
-            raise
+            attempt.is_sent = True  # also by a transport that calls no hooks
+        finally:
+            attempt.is_sent = attempt.is_sent or (call.sent is not None and not attempt.has_connected)
+            self._end(attempt)
+            call.on_connecting = call.on_sending = None
         failure = failure_of(call, reply)
         if failure is not None and is_throttle(failure):
-            self._throttle(call, failure)
+            self._reject(call, attempt, failure)
         return reply
 
-    def dismiss(self) -> None:
-        """Turn back every call that waits."""
-        self._line.dismiss()
+    def abort(self) -> None:
+        """Abort every attempt that is not sent yet: those that wait, and those that are connecting."""
+        self._aborts += 1
+        self._starting.abort()
+        self._connected.abort()
 
     def restart(self) -> None:
-        """After an outage: go on one by one, whatever burst a rest would have allowed."""
-        self._tat = max(self._tat, anyio.current_time() + self._tolerance())
+        """After an outage: continue one spacing apart, whatever burst the idle time would allow."""
+        self._delay(anyio.current_time())
 
-    async def _acquire(self, call: Call) -> _Slot:
+    # --- the first wait: to start
+
+    async def _start(self, call: Call) -> _Attempt:
         now = anyio.current_time()
-        self._forget(now)
-        due = self._due()
-        if not self._line and now >= due:
-            return self._take(now, now)
-        if call.queueing_counts:
-            call.afford(max(0.0, due - now) + self._line.ahead_of(call) * self._spacing(now), "rate_limit")
-        place = self._line.join(call)
-        try:
-            with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
-                await self._line.wait(place, due=self._due, serve=self._serve)
-        except BaseException:
-            if place.is_granted:
-                self._give_back(place.hand)
-            raise
-        slot: _Slot = place.hand
-        return slot
+        if not self._starting and now >= self._start_due():
+            return self._take_start(now, now)
+        attempt: _Attempt = await self._wait(call, self._starting, self._start_due, self._serve_starts, self._end)
+        return attempt
+
+    def _start_due(self) -> float:
+        """While attempts are without a send slot, others may start without one, too: their connections take time."""
+        due = max(self._starts.due(self._tolerance), self._resume_at)
+        return due if self._without_slot else max(due, self._send_due())
+
+    def _serve_starts(self) -> None:
+        """Grant all starts that are due: a busy event loop may call this more rarely than they become due."""
+        now = anyio.current_time()
+        while (due := self._start_due()) <= now and (waiter := self._starting.next()) is not None:
+            self._starting.grant(waiter, self._take_start(now, due))
+        self._starting.wake()
+
+    def _take_start(self, now: float, planned: float) -> _Attempt:
+        at, step = self._base(now, planned), self._spacing(now)
+        send_slot = None if self._without_slot else self._take_send(now, at, step)
+        self._without_slot += send_slot is None
+        return _Attempt(self._starts.take(at, step), self._aborts, send_slot)
+
+    # --- the second wait: to send, once a connection stands
+
+    def _connecting(self, attempt: _Attempt) -> None:
+        """Give the send slot back while a connection is made (`Call.on_connecting`)."""
+        attempt.has_connected = True
+        if attempt.send_slot is not None and not attempt.is_sent:
+            self._give_back(attempt.send_slot)
+            self._lose_slot(attempt)
+
+    async def _sending(self, call: Call, attempt: _Attempt) -> None:
+        """Return when the request may be sent, and record that it is (`Call.on_sending`)."""
+        if not attempt.is_sent and attempt.aborts != self._aborts:
+            raise AttemptAborted
+        now = anyio.current_time()
+        if attempt.send_slot is not None:
+            self._send_times.discard(attempt.send_slot.sent)
+            if attempt.is_sent or now >= max(self._send_times.next(), self._resume_at):
+                attempt.send_slot.sent = self._send_times.add(now)
+                attempt.is_sent = True
+                return
+            self._lose_slot(attempt)  # it comes too late to be used
+        if not self._connected and now >= self._send_due():
+            send_slot = self._take_send(now, now, self._spacing(now))
+        else:
+            send_slot = await self._wait(call, self._connected, self._send_due, self._serve_sends, self._give_back)
+            if attempt.aborts != self._aborts:  # between the grant and this task's turn
+                self._give_back(send_slot)
+                raise AttemptAborted
+        attempt.send_slot = send_slot
+        attempt.is_sent = True
+        self._without_slot -= 1
+
+    def _send_due(self) -> float:
+        return max(self._sends.due(self._tolerance), self._send_times.next(), self._resume_at)
+
+    def _serve_sends(self) -> None:
+        now = anyio.current_time()
+        while (due := self._send_due()) <= now and (waiter := self._connected.next()) is not None:
+            self._connected.grant(waiter, self._take_send(now, self._base(now, due), self._spacing(now)))
+        self._connected.wake()
+
+    def _take_send(self, now: float, at: float, step: float) -> _SendSlot:
+        return _SendSlot(self._sends.take(at, step), self._send_times.add(now))
 
     # --- slots
 
-    def _due(self) -> float:
-        """When the next request may leave."""
-        due = max(self._tat - self._tolerance(), self._resume_at)
-        if self._limit is None or self._is_learned:
-            return due
-        return max(due, self._departures.next_after(*self._limit.window))
-
-    def _serve(self) -> None:
-        """Grant all slots that are due: a busy event loop may come round more rarely than slots do."""
+    async def _wait(
+        self,
+        call: Call,
+        queue: WaitQueue,
+        due: Callable[[], float],
+        serve: Callable[[], None],
+        release: Callable[[Any], None],
+    ) -> Any:
         now = anyio.current_time()
-        while (due := self._due()) <= now and (place := self._line.next()) is not None:
-            self._line.grant(place, self._take(now, due))
-        self._line.rouse()
+        if call.queueing_counts:
+            call.afford(max(0.0, due() - now) + queue.ahead_of(call) * self._spacing(now), "rate_limit")
+        waiter = queue.join(call)
+        try:
+            with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
+                await queue.wait(waiter, due=due, serve=serve)
+        except BaseException:
+            if waiter.is_granted:
+                release(waiter.value)
+            raise
+        return waiter.value
 
-    def _take(self, now: float, planned: float) -> _Slot:
-        late = now - planned
-        start = now if self._limit is None or late > self._limit.jitter / 2 else planned
-        step = self._spacing(now)
-        self._tat = max(self._tat, start) + step
-        self._pace.count(now)
-        return _Slot(self._tat, step, None if self._limit is None else self._departures.plan(*self._limit.window))
-
-    def _give_back(self, slot: _Slot) -> None:
-        """A slot that was not used. Once another was granted after it, it is gone: two could then meet."""
-        if slot.departure is not None:
-            self._departures.forget(slot.departure)
-        if self._tat == slot.tat:
-            self._tat -= slot.step
-        self._line.rouse()
-
-    def _tolerance(self) -> float:
-        return 0.0 if self._limit is None else (self._limit.burst - 1) * self._limit.spacing
+    def _base(self, now: float, planned: float) -> float:
+        """Return the time from which the next slot counts: the planned one, unless that is too long ago."""
+        return now if now - planned > self._lateness else planned
 
     def _spacing(self, now: float) -> float:
-        if self._limit is None:
-            return 0.0
-        return self._limit.spacing * (self._ceiling() / self._rate(now))
+        """Return the seconds from one request to the next."""
+        return self._spacing_at_1 / self._pace.rate(now)
 
-    # --- the rate, and what a throttle does to it
+    def _lose_slot(self, attempt: _Attempt) -> None:
+        attempt.send_slot = None
+        self._without_slot += 1
+        self._starting.wake()
 
-    def _forget(self, now: float) -> None:
-        """A session that was made without a limit has none again, a while after it was last throttled."""
-        if self._is_learned and self._recovers_from is not None and now - self._recovers_from > _FORGOTTEN:
-            self._limit, self._is_learned, self._recovers_from = None, False, None
+    def _give_back(self, send_slot: _SendSlot) -> None:
+        """Make a slot that was not used available again."""
+        self._send_times.discard(send_slot.sent)
+        self._sends.give_back(send_slot.slot)
+        self._starting.wake()
+        self._connected.wake()
 
-    def _ceiling(self) -> float:
-        return 0.0 if self._limit is None else self._limit.requests / self._limit.per
+    def _end(self, attempt: _Attempt) -> None:
+        """Give back what an attempt has and did not use. A start that led to a connection was used."""
+        if not attempt.has_connected and not attempt.is_sent:
+            self._starts.give_back(attempt.start)
+        if attempt.send_slot is None:
+            self._without_slot -= 1
+            self._starting.wake()
+        elif not attempt.is_sent:
+            self._give_back(attempt.send_slot)
 
-    def _rate(self, now: float) -> float:
-        ceiling = self._ceiling()
-        if self._recovers_from is None:
-            return ceiling
-        since = max(0.0, now - self._recovers_from)
-        knee = max(self._cut_to, _RECOVERED * self._cut_from)
-        if since <= _RECOVERY:
-            rate = self._cut_to + (knee - self._cut_to) * since / _RECOVERY
-        elif self._is_learned:
-            return knee * math.exp2((since - _RECOVERY) / _RECOVERY)
-        else:
-            rate = knee + _GROWTH * ceiling * (since - _RECOVERY)
-        return min(rate, ceiling)
+    def _delay(self, until: float) -> None:
+        """Take no slot before `until`, and from then on one spacing apart."""
+        self._starts.delay(until + self._tolerance)
+        self._sends.delay(until + self._tolerance)
 
-    def _throttle(self, call: Call, failure: ApiError) -> None:
+    # --- rejections
+
+    def _reject(self, call: Call, attempt: _Attempt, failure: ApiError) -> None:
         now = anyio.current_time()
         self.throttled += 1
-        if self._limit is None:
-            self._limit = RateLimit(max(_LEAST_LEARNED, self._pace.last_second(now)))
-            self._is_learned = True
-        if call.sent is not None and call.sent > self._cut_at:
-            self._cut(now)
+        before = self.rate
         asked = min(pause_of(failure), self._longest_pause)
-        pause = asked + self._random() * max(0.1 * asked, 1.0 / self._rate(now))
+        pause = asked + self._random() * max(0.1 * asked, 1.0 / self._pace.rate(now))
         resume_at = now + pause
+        if attempt.send_slot is not None:
+            sent = attempt.send_slot.sent
+            accepted = self._send_times.reject(sent)
+            if self._pace.reject(now=now, sent=sent.at, accepted=accepted, resume_at=resume_at) and self._hub:
+                self._hub.tell(RateChanged(at=now, rate=self._pace.rate(now), previous=before))
         if resume_at > self._resume_at:
             self._on_pause(resume_at - max(now, self._resume_at))
             self._resume_at = resume_at
-            self._tat = max(self._tat, resume_at + self._tolerance())
-            self._recovers_from = resume_at
-            self._line.dismiss(where=lambda waiting: waiting.queueing_counts and waiting.deadline < resume_at)
-            self._line.rouse()
+            self._delay(resume_at)
+            for queue in (self._starting, self._connected):
+                queue.abort(where=lambda waiting: waiting.queueing_counts and waiting.deadline < resume_at)
+                queue.wake()
         if self._hub:
             self._hub.tell(Throttled(at=now, call=call.number, pause=pause))
-
-    def _cut(self, now: float) -> None:
-        before = self._rate(now)
-        self._cut_at, self._cut_from, self._cut_to = now, before, before * _CUT
-        self._recovers_from = now
-        if self._hub:
-            self._hub.tell(RateChanged(at=now, rate=self._cut_to, previous=before))
-
-
-class _Pace:
-    """How many requests left in the last second, near enough."""
-
-    def __init__(self) -> None:
-        self._second = -math.inf
-        self._count = 0
-        self._before = 0
-
-    def count(self, now: float) -> None:
-        if now - self._second >= 1.0:
-            self._before = self._count if now - self._second < 2.0 else 0
-            self._second, self._count = now, 0
-        self._count += 1
-
-    def last_second(self, now: float) -> int:
-        return max(self._count, self._before if now - self._second < 2.0 else 0)

@@ -1,9 +1,8 @@
-"""When the latest requests really left.
+"""Send times of the latest requests: an exact check of the quota, by when requests were really sent.
 
-The limiter plans slots, but a request leaves when it has a connection, and making one takes a round
-trip or three: the first requests of a session would meet those that come a window later on
-connections that are open by then. Whoever is next therefore keeps its distance from when the N-th
-last one left, not only from when that one was meant to.
+A slot says when a request should be sent. A busy event loop, or a connection that had to be made first,
+delays the request itself. Whatever the delays, the next request is sent only when the N-th last one is a
+whole window ago.
 """
 
 from __future__ import annotations
@@ -11,46 +10,67 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import anyio
 from attrs import define
 
-__all__ = ["Departure", "Departures"]
+__all__ = ["SendTime", "SendTimes"]
 
 
 @define(eq=False)
-class Departure:
-    """One request's; planned until it is known."""
+class SendTime:
+    """When one request was sent; while it is not sent yet, when it was granted."""
 
     at: float
-
-    def happens(self) -> None:
-        """The request is written to its connection now."""
-        self.at = anyio.current_time()
-
-    async def sending(self) -> None:
-        self.happens()
+    tally: int
+    """Requests in the window before this one that were not rejected yet, plus all that were rejected ever."""
+    is_rejected: bool = False
 
 
-class Departures:
-    """The latest of them, as many as one window holds."""
+class SendTimes:
+    """The latest send times: at most `number`, and none older than `span` seconds.
 
-    def __init__(self) -> None:
-        self._latest: deque[Departure] = deque()
+    Args:
+        number: requests that one window allows; `math.inf` if there is no quota.
+        span: seconds of one window.
+    """
 
-    def plan(self, number: int, span: float) -> Departure:
-        """One more, now; of earlier ones those are kept that are among the last `number` and `span` seconds."""
-        now = anyio.current_time()
+    def __init__(self, number: float, span: float) -> None:
+        self._number = number
+        self._span = span
+        self._latest: deque[SendTime] = deque()
+        self._rejected = 0
+        self._rejected_latest = 0  # how many of the latest
+
+    def add(self, now: float) -> SendTime:
+        """Record a request that is sent, or granted, now."""
         latest = self._latest
-        while latest and (len(latest) >= number or latest[0].at + span < now):
-            latest.popleft()
-        latest.append(Departure(now))
+        while latest and (len(latest) >= self._number or latest[0].at + self._span < now):
+            self._rejected_latest -= latest.popleft().is_rejected
+        latest.append(SendTime(now, len(latest) - self._rejected_latest + self._rejected))
         return latest[-1]
 
-    def forget(self, departure: Departure) -> None:
-        """The request stayed at home."""
-        if departure in self._latest:
-            self._latest.remove(departure)
+    def discard(self, sent: SendTime) -> None:
+        """Remove a request that was not sent or not answered; does nothing if it is no longer recorded."""
+        latest = self._latest
+        if latest and latest[-1] is sent:
+            latest.pop()
+        elif sent in latest:
+            latest.remove(sent)
 
-    def next_after(self, number: int, span: float) -> float:
-        """When the next may leave: `span` seconds after the last but `number`, if there were as many."""
-        return self._latest[-number].at + span if len(self._latest) >= number else -math.inf
+    def reject(self, sent: SendTime) -> int:
+        """Note that the service rejected a request; return how many it had accepted in the window before it.
+
+        Requests that were sent earlier and are not answered yet count as accepted: a service answers in
+        order, by and large, and rejections come first.
+        """
+        accepted = max(0, sent.tally - self._rejected)
+        self._rejected += 1
+        if sent in self._latest:
+            sent.is_rejected = True
+            self._rejected_latest += 1
+        return accepted
+
+    def next(self) -> float:
+        """Return the earliest time at which one more request keeps the quota."""
+        if len(self._latest) < self._number:
+            return -math.inf
+        return self._latest[0].at + self._span

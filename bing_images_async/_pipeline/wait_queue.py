@@ -1,7 +1,8 @@
-"""A waiting line: by call number, interactive calls first, and never quite without bulk.
+"""Priority queue of waiting calls: interactive before bulk, first in, first out within each.
 
-Whoever grants takes the `next()` of the line; whoever waits awaits its place. Leaving a line costs
-nothing at the time: places that were left are dropped when they come up.
+While bulk calls wait, at least every tenth grant goes to one of them. The owner of a queue grants the
+`next()` waiter; each call awaits its own waiter. Cancelling a waiter costs constant time: cancelled
+waiters stay in the heap until they come up, or until they are the larger part of it.
 """
 
 from __future__ import annotations
@@ -15,150 +16,153 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from .call import Call, Priority, TurnedBackError
+from .call import AttemptAborted, Call, Priority
 
-__all__ = ["Line", "Place"]
+__all__ = ["WaitQueue", "Waiter"]
 
 BULK_SHARE = 10
-"""While bulk calls wait, at least one grant in this many is theirs."""
+"""While bulk calls wait, at least one grant in this many goes to a bulk call."""
 
 
 class _State(Enum):
     WAITING = auto()
     GRANTED = auto()
-    DISMISSED = auto()
-    LEFT = auto()
+    ABORTED = auto()
+    CANCELLED = auto()
 
 
 @define(eq=False)
-class Place:
-    """One call's place in a line."""
+class Waiter:
+    """One call in a queue."""
 
     call: Call
-    hand: Any = field(default=None, init=False)
-    """What it was granted, if whoever grants has something to give."""
+    value: Any = field(default=None, init=False)
+    """What the owner of the queue granted, for queues that grant more than a turn."""
     state: _State = field(default=_State.WAITING, init=False)
-    _called: anyio.Event = field(factory=anyio.Event, init=False)
+    _woken: anyio.Event = field(factory=anyio.Event, init=False)
 
     @property
     def is_granted(self) -> bool:
-        """Its turn has come."""
+        """The owner of the queue has granted the turn."""
         return self.state is _State.GRANTED
 
-    def __lt__(self, other: Place) -> bool:
+    def __lt__(self, other: Waiter) -> bool:
         return self.call.number < other.call.number
 
-    async def turn(self) -> None:
-        """Wait to be called. Raises `TurnedBackError` if the line was dismissed."""
-        await self._called.wait()
-        if self.state is _State.DISMISSED:
-            raise TurnedBackError
+    async def wait(self) -> None:
+        """Wait for `wake()`. Raises `AttemptAborted` if the queue aborted this waiter."""
+        await self._woken.wait()
+        if self.state is _State.ABORTED:
+            raise AttemptAborted
 
     def wake(self) -> None:
-        """Call it up without granting anything, to look after the line."""
-        self._called.set()
+        """Let `wait()` return, whether or not the turn was granted."""
+        self._woken.set()
 
-    def doze(self) -> None:
-        """Wait for another call."""
+    def rearm(self) -> None:
+        """Let the next `wait()` wait again, unless the turn was granted."""
         if self.state is _State.WAITING:
-            self._called = anyio.Event()
+            self._woken = anyio.Event()
 
 
-class Line:
-    """Places in the order in which they are to be served."""
+class WaitQueue:
+    """Waiters in the order in which they are to be granted."""
 
     def __init__(self) -> None:
-        self._interactive: list[Place] = []
-        self._bulk: list[Place] = []
+        self._interactive: list[Waiter] = []
+        self._bulk: list[Waiter] = []
         self._waiting: dict[Priority, int] = {"interactive": 0, "bulk": 0}
         self._since_bulk = 0
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of calls that wait."""
         return self._waiting["interactive"] + self._waiting["bulk"]
 
-    def join(self, call: Call) -> Place:
-        """A place by the number of the call."""
-        place = Place(call)
-        heapq.heappush(self._bulk if call.priority == "bulk" else self._interactive, place)
+    def join(self, call: Call) -> Waiter:
+        """Add `call`, in the order of call numbers: a retry comes before later calls."""
+        waiter = Waiter(call)
+        heapq.heappush(self._bulk if call.priority == "bulk" else self._interactive, waiter)
         self._waiting[call.priority] += 1
-        return place
+        return waiter
 
-    async def wait(self, place: Place, *, due: Callable[[], float], serve: Callable[[], None]) -> None:
-        """Wait until `place` is granted. The head of the line keeps time for all: when `due()` has come, it `serve()`s.
+    async def wait(self, waiter: Waiter, *, due: Callable[[], float], serve: Callable[[], None]) -> None:
+        """Wait until `waiter` is granted. Only the head of the queue sleeps: at `due()` it calls `serve()`.
 
-        `serve` must grant the `next()` or make `due` later. No await follows the grant, so what was
-        granted is in hand when this returns. A call that is cancelled after it was granted by somebody else
-        raises; `place.is_granted` tells.
+        `serve` must grant `next()` or make `due` later. Nothing is awaited between the grant and the
+        return. If the call is cancelled after it was granted, this raises and `waiter.is_granted` is true:
+        the caller must release what was granted.
         """
         try:
-            while not place.is_granted:
-                left = due() - anyio.current_time() if self.next() is place else math.inf
+            while not waiter.is_granted:
+                left = due() - anyio.current_time() if self.next() is waiter else math.inf
                 if left <= 0:
                     serve()
                     continue
                 with anyio.move_on_after(left if left < math.inf else None):
-                    await place.turn()
-                place.doze()
+                    await waiter.wait()
+                waiter.rearm()
         finally:
-            self.leave(place)
-            self.rouse()
+            self.leave(waiter)
+            self.wake()
 
-    def rouse(self) -> None:
-        """Wake the head of the line: something changed that it should know."""
+    def wake(self) -> None:
+        """Wake the head of the queue, so that it looks at `due()` again."""
         head = self.next()
         if head is not None:
             head.wake()
 
-    def leave(self, place: Place) -> bool:
-        """The call waits no longer. True if its turn had come already: what it was granted must go on."""
-        if place.state is _State.WAITING:
-            place.state = _State.LEFT
-            self._waiting[place.call.priority] -= 1
-            self._tidy()
-        return place.state is _State.GRANTED
+    def leave(self, waiter: Waiter) -> bool:
+        """Remove a waiter. Return true if it was granted already: what it was granted must be released."""
+        if waiter.state is _State.WAITING:
+            waiter.state = _State.CANCELLED
+            self._waiting[waiter.call.priority] -= 1
+            self._compact()
+        return waiter.state is _State.GRANTED
 
-    def next(self, *, bulk_too: bool = True) -> Place | None:
-        """Whose turn it is; bulk calls are passed over unless `bulk_too`, but never ten times in a row."""
+    def next(self, *, include_bulk: bool = True) -> Waiter | None:
+        """Return the waiter to grant next, if any; without `include_bulk` only interactive calls count.
+
+        A bulk call that is due by `BULK_SHARE` is returned in any case.
+        """
         interactive, bulk = self._head(self._interactive), self._head(self._bulk)
         if interactive is None:
-            return bulk if bulk_too else None
+            return bulk if include_bulk else None
         return bulk if bulk is not None and self._since_bulk >= BULK_SHARE - 1 else interactive
 
-    def grant(self, place: Place, hand: object = None) -> None:
-        """It is the turn of `place`, which `next()` gave; it gets `hand`."""
-        place.hand = hand
-        heapq.heappop(self._bulk if place.call.priority == "bulk" else self._interactive)
-        place.state = _State.GRANTED
-        self._waiting[place.call.priority] -= 1
-        passed_bulk = place.call.priority == "interactive" and self._waiting["bulk"] > 0
+    def grant(self, waiter: Waiter, value: object = None) -> None:
+        """Grant its turn, and `value`, to the waiter that `next()` returned."""
+        waiter.value = value
+        heapq.heappop(self._bulk if waiter.call.priority == "bulk" else self._interactive)
+        waiter.state = _State.GRANTED
+        self._waiting[waiter.call.priority] -= 1
+        passed_bulk = waiter.call.priority == "interactive" and self._waiting["bulk"] > 0
         self._since_bulk = self._since_bulk + 1 if passed_bulk else 0
-        place.wake()
+        waiter.wake()
 
     def ahead_of(self, call: Call) -> int:
-        """At least how many are served before `call`, which is the last of its kind, or a retry that comes first."""
+        """Return a lower bound of the grants before that of `call`: the last of its priority, or else a retry."""
         head = self._head(self._bulk if call.priority == "bulk" else self._interactive)
         if head is not None and call.number < head.call.number:
             return 0
         return self._waiting["interactive"] if call.priority == "interactive" else len(self)
 
-    def dismiss(self, *, where: Callable[[Call], bool] = lambda _: True) -> None:
-        """Send away every call of which `where` is true."""
-        for place in (*self._interactive, *self._bulk):
-            if place.state is _State.WAITING and where(place.call):
-                place.state = _State.DISMISSED
-                self._waiting[place.call.priority] -= 1
-                place.wake()
-        self._tidy()
+    def abort(self, *, where: Callable[[Call], bool] = lambda _: True) -> None:
+        """Raise `AttemptAborted` in every waiting call for which `where` is true."""
+        for waiter in (*self._interactive, *self._bulk):
+            if waiter.state is _State.WAITING and where(waiter.call):
+                waiter.state = _State.ABORTED
+                self._waiting[waiter.call.priority] -= 1
+                waiter.wake()
+        self._compact()
 
-    def _head(self, heap: list[Place]) -> Place | None:
+    def _head(self, heap: list[Waiter]) -> Waiter | None:
         while heap and heap[0].state is not _State.WAITING:
             heapq.heappop(heap)
         return heap[0] if heap else None
 
-    def _tidy(self) -> None:
-        """Forget the places that were left once they are the larger part, so that lines do not grow."""
+    def _compact(self) -> None:
+        """Drop waiters that no longer wait once they outnumber the others (amortised constant time)."""
         if len(self._interactive) + len(self._bulk) > 2 * len(self) + 64:
             for heap in (self._interactive, self._bulk):
-                heap[:] = [place for place in heap if place.state is _State.WAITING]
+                heap[:] = [waiter for waiter in heap if waiter.state is _State.WAITING]
                 heapq.heapify(heap)

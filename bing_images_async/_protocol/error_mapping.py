@@ -17,7 +17,7 @@ from ..models.error import Error, ErrorResponse
 from .decoding import Flawed, structure
 from .json import NotJsonError, parse
 from .messages import Reply
-from .retry_after import quota_refill, retry_after, wait_in_message
+from .retry_after import LONGEST_RATE_LIMIT_WAIT, quota_refill, retry_after, wait_in_message
 
 __all__ = ["api_error", "embedded_error"]
 
@@ -94,6 +94,8 @@ def _build(reply: Reply, said: _Said, choose: Callable[[int, Error], type[errors
         wait = wait_in_message(error.message)
     if wait is None and kind is errors.QuotaExhaustedError:
         wait = quota_refill(error.message)
+    if wait is not None and kind is not errors.QuotaExhaustedError:
+        wait = min(wait, LONGEST_RATE_LIMIT_WAIT)
     return kind(
         _text(reply, said, kind, words),
         status=reply.status,

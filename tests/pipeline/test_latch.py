@@ -291,7 +291,7 @@ async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: Ra
 
     def turn_back() -> None:
         permits.dismiss()
-        limiter.dismiss()
+        limiter.abort()
 
     latch = Latch(keys, longest_pause=60, hub=NOBODY, on_hold=turn_back)
     breaker = Breaker(end.wire, random=lambda: 0.5, hub=NOBODY, on_open=turn_back)

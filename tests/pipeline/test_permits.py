@@ -14,10 +14,10 @@ from hypothesis import given, settings, strategies as st
 from link_kit import NOBODY, Ends, FarEnd, Record, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
 
-from bing_images_async._pipeline.call import Call, TurnedBackError, Wire
+from bing_images_async._pipeline.call import AttemptAborted, Call, Wire
 from bing_images_async._pipeline.concurrency import Permits
 from bing_images_async._pipeline.deadline import Deadline
-from bing_images_async._pipeline.wait_queue import Line
+from bing_images_async._pipeline.wait_queue import WaitQueue
 from bing_images_async.errors import ConnectionFailedError, DeadlineExceededError
 from bing_images_async.events import ConcurrencyChanged, Hub
 from bing_images_async.testing import run
@@ -168,15 +168,15 @@ async def _ten_thousand_give_up() -> float:
 def test_ten_thousand_give_up_in_few_steps(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left of them, and the line was not gone through once for each."""
     tidied: list[int] = []
-    tidy = Line._tidy
+    compact = WaitQueue._compact
 
-    def counting(line: Line) -> None:
-        before = len(line._interactive)
-        tidy(line)
-        if len(line._interactive) < before:
+    def counting(queue: WaitQueue) -> None:
+        before = len(queue._interactive)
+        compact(queue)
+        if len(queue._interactive) < before:
             tidied.append(before)
 
-    monkeypatch.setattr(Line, "_tidy", counting)
+    monkeypatch.setattr(WaitQueue, "_compact", counting)
     run(_ten_thousand_give_up, backend=backend)
     assert sum(tidied) < 40_000
 
@@ -201,7 +201,7 @@ async def test_the_gate_can_turn_everybody_back() -> None:
             tasks.start_soon(ends.collect, chained(link, to=end), call)
         await anyio.sleep(0.5)
         link.dismiss()
-    assert sum(isinstance(ends[call], TurnedBackError) for call in calls) == 3
+    assert sum(isinstance(ends[call], AttemptAborted) for call in calls) == 3
     assert (link.in_use, link.waiting, len(end.sent)) == (0, 0, 2)
 
 

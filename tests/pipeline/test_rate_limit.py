@@ -1,4 +1,4 @@
-"""The limiter keeps a quota at the far end, whatever happens on the way, and uses it up."""
+"""The rate limiter: the quota holds in every window and is used up, and one pause holds for all calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given, settings, strategies as st
 from link_kit import (
     NOBODY,
@@ -26,7 +26,7 @@ from link_kit import (
 )
 from sim import cancel_everywhere
 
-from bing_images_async._pipeline.call import Call, TurnedBackError
+from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
 from bing_images_async.errors import DeadlineExceededError, InvalidRequestError
@@ -49,8 +49,10 @@ class Arrival:
     priority: str = "interactive"
     patience: float | None = None
     """Seconds after which it is cancelled."""
+    connects: float | None = None
+    """Seconds that its connection takes; `None` if one is open."""
     is_sent: bool = True
-    """Or it gives its slot back."""
+    """False: it ends before it is sent."""
     is_throttled: bool = False
 
 
@@ -60,6 +62,7 @@ ARRIVALS = st.lists(
         at=st.floats(0, 5).map(lambda at: round(at, 3)),
         priority=st.sampled_from(["interactive", "bulk"]),
         patience=st.none() | st.floats(0, 3),
+        connects=st.none() | st.floats(0, 2),
         is_sent=st.integers(0, 4).map(bool),
         is_throttled=st.integers(0, 9).map(lambda n: n == 0),
     ),
@@ -76,13 +79,19 @@ LIMITS = st.builds(
 
 
 async def _play(link: RateLimiter, arrivals: list[Arrival]) -> list[tuple[float, Call]]:
-    """Who was sent, and when."""
+    """Return when which call was sent."""
     sent: list[tuple[float, Call]] = []
 
     async def arrive(arrival: Arrival) -> None:
         async def send(call: Call) -> Any:
+            if arrival.connects is not None:
+                assert call.on_connecting is not None
+                call.on_connecting()
+                await anyio.sleep(arrival.connects)
             if not arrival.is_sent:
                 raise ValueError("not sent")
+            if call.on_sending is not None:
+                await call.on_sending()
             call.sent = anyio.current_time()
             sent.append((call.sent, call))
             await anyio.sleep(0.02)
@@ -98,15 +107,17 @@ async def _play(link: RateLimiter, arrivals: list[Arrival]) -> list[tuple[float,
     async with anyio.create_task_group() as tasks:
         for arrival in arrivals:
             tasks.start_soon(arrive, arrival)
-    assert link.waiting == 0
+    assert (link.waiting, link._without_slot) == (0, 0)
     return sent
 
 
 @BACKENDS
 @settings(deadline=None, max_examples=150)
 @given(limit=LIMITS, arrivals=ARRIVALS, draw=st.floats(0, 0.999))
-def test_the_quota_is_a_ceiling(backend: Any, limit: RateLimit, arrivals: list[Arrival], draw: float) -> None:
-    """Whatever comes, is cancelled, gives its slot back or is throttled: no window at the server holds more than N."""
+def test_limiter_keeps_the_quota_in_every_window(
+    backend: Any, limit: RateLimit, arrivals: list[Arrival], draw: float
+) -> None:
+    """Whatever is cancelled, connects, ends unsent or is throttled: no window at the server holds more than N."""
     link = limiter(limit, random=lambda: draw)
     sent = run(_play, link, arrivals, backend=backend)
     assert most_in_a_window([time for time, _ in sent], limit.per, limit.jitter) <= limit.requests
@@ -115,8 +126,9 @@ def test_the_quota_is_a_ceiling(backend: Any, limit: RateLimit, arrivals: list[A
 @BACKENDS
 @settings(deadline=None, max_examples=60)
 @given(limit=LIMITS, arrivals=ARRIVALS)
-def test_first_come_first_served(backend: Any, limit: RateLimit, arrivals: list[Arrival]) -> None:
-    """Among calls of one priority slots go by the number of the call, whoever gives up in between."""
+def test_limiter_grants_in_the_order_of_call_numbers(backend: Any, limit: RateLimit, arrivals: list[Arrival]) -> None:
+    """Among calls of one priority, whichever is cancelled in between, while connections are open."""
+    arrivals = [evolve(arrival, connects=None) for arrival in arrivals]
     sent = run(_play, limiter(limit), arrivals, backend=backend)
     for priority in ("interactive", "bulk"):
         numbers = [call.number for _, call in sent if call.priority == priority]
@@ -126,8 +138,8 @@ def test_first_come_first_served(backend: Any, limit: RateLimit, arrivals: list[
 @BACKENDS
 @settings(deadline=None, max_examples=60)
 @given(limit=LIMITS, patience=st.lists(st.none() | st.floats(0, 100), min_size=2, max_size=60))
-def test_cancelling_loses_no_slot(backend: Any, limit: RateLimit, patience: list[float | None]) -> None:
-    """While anybody waits each slot is used: those who stay are served one spacing apart, whoever leaves."""
+def test_cancelled_waiters_lose_no_slot(backend: Any, limit: RateLimit, patience: list[float | None]) -> None:
+    """While calls wait each slot is used: the others are sent one spacing apart, whichever is cancelled."""
     sent = run(_play, limiter(limit), [Arrival(0.0, patience=left) for left in patience], backend=backend)
     times = [time for time, _ in sent][limit.burst - 1 :]
     assert times == pytest.approx([number * limit.spacing for number in range(len(times))], abs=1e-6)
@@ -135,8 +147,8 @@ def test_cancelling_loses_no_slot(backend: Any, limit: RateLimit, patience: list
 
 @BACKENDS
 @pytest.mark.parametrize(("requests", "per", "jitter"), [(3, 1.0, 0.03), (250, 1.0, 0.005), (100, 60.0, 0.5)])
-def test_the_quota_is_used(backend: Any, requests: int, per: float, jitter: float) -> None:
-    """With calls always waiting, 1 / (1 + J/W) of the quota is sent (less one part in 10,000)."""
+def test_limiter_uses_up_the_quota(backend: Any, requests: int, per: float, jitter: float) -> None:
+    """While calls wait, 1 / (1 + J/W) of the quota is sent (less one part in 10,000)."""
     link = limiter(RateLimit(requests, per, jitter=jitter))
     sent = run(_play, link, [Arrival(0.0)] * (5 * requests + 1), backend=backend)
     rate = 5 * requests / sent[-1][0]
@@ -144,20 +156,20 @@ def test_the_quota_is_used(backend: Any, requests: int, per: float, jitter: floa
 
 
 @BACKENDS
-def test_a_burst_is_what_was_allowed(backend: Any) -> None:
-    """After a rest `burst` leave at once; then one per spacing, which is longer for it."""
+def test_burst_is_sent_at_once_after_an_idle_time(backend: Any) -> None:
+    """After that one request per spacing, which is longer than without a burst."""
     limit = RateLimit(10, burst=4, jitter=0.03)
     sent = run(_play, limiter(limit), [Arrival(100.0)] * 7, backend=backend)
     times = [time - 100.0 for time, _ in sent]
     assert times == pytest.approx([0, 0, 0, 0, 0.147, 0.294, 0.441], abs=0.001)
 
 
-# --- the waiting line
+# --- order
 
 
 @pytest.mark.anyio
-async def test_a_retry_keeps_its_place() -> None:
-    """Places go by the number of the call, not by when it joined."""
+async def test_retry_is_granted_before_later_calls() -> None:
+    """The order is that of call numbers, not that of arrival."""
     link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
     first, second, third = a_call(), a_call(), a_call()
     async with anyio.create_task_group() as tasks:
@@ -168,8 +180,8 @@ async def test_a_retry_keeps_its_place() -> None:
 
 
 @pytest.mark.anyio
-async def test_nobody_slips_in_before_the_line() -> None:
-    """A slot that is due belongs to who waits for it, even if that one has not woken up yet."""
+async def test_new_call_takes_no_slot_that_a_waiting_call_is_due() -> None:
+    """Even if the task of the waiting call has not run yet."""
     link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
     first, second, third = (a_call() for _ in range(3))
     async with anyio.create_task_group() as tasks:
@@ -182,8 +194,8 @@ async def test_nobody_slips_in_before_the_line() -> None:
 
 
 @pytest.mark.anyio
-async def test_interactive_calls_pass_bulk_ones() -> None:
-    """But one slot in ten stays with bulk calls as long as they wait."""
+async def test_interactive_calls_pass_bulk_calls() -> None:
+    """But every tenth slot goes to a bulk call as long as one waits."""
     link, end = limiter(RateLimit(10)), FarEnd()
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
@@ -196,7 +208,7 @@ async def test_interactive_calls_pass_bulk_ones() -> None:
 
 
 class _Cancelled:
-    """A call that waits for its slot between two others; it is cancelled at any step."""
+    """A call that waits for its slot between two others, and is cancelled."""
 
     def __init__(self) -> None:
         self.link, self.end = limiter(RateLimit(1, jitter=0)), FarEnd()
@@ -225,23 +237,23 @@ async def _between_others() -> AsyncIterator[_Cancelled]:
 
 @pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
 def test_cancelling_at_any_step_loses_no_slot(backend: Any, by: Any) -> None:
-    """Those before and behind are served at the same times as ever, in the same order."""
+    """The calls before and behind are sent at the same times and in the same order as without it."""
     assert cancel_everywhere(_between_others, by=by, backend=backend) > 3
 
 
-# --- timers are late
+# --- late timers
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("requests", [50, 250])
-async def test_lateness_does_not_add_up(requests: int) -> None:
+async def test_late_timers_cost_their_lateness_once(requests: int) -> None:
     """A timer that is always a millisecond late costs one millisecond in all, not one per request."""
     limit = RateLimit(requests, jitter=0.03)
     link, end = limiter(limit), FarEnd()
 
     async def busy() -> None:
         while len(end.sent) < 2 * requests:
-            await sleep_until(link._due() - 0.0002)
+            await sleep_until(link._start_due() - 0.0002)
             block(0.0012)
             await anyio.sleep(0.0001)
 
@@ -255,8 +267,8 @@ async def test_lateness_does_not_add_up(requests: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_far_too_late_is_not_made_up_for() -> None:
-    """After the event loop was blocked for long, the slots that passed are gone."""
+async def test_blocked_event_loop_loses_the_slots_that_passed() -> None:
+    """They are not made up for with a burst."""
     limit = RateLimit(20, jitter=0.03)
     link, end = limiter(limit), FarEnd()
 
@@ -271,15 +283,15 @@ async def test_what_is_far_too_late_is_not_made_up_for() -> None:
     assert most_in_a_window(end.times, limit.per, limit.jitter) <= 20
     gaps = [after - before for before, after in zip(end.times, end.times[1:], strict=False)]
     assert max(gaps) > 0.45
-    assert min(gaps) >= limit.spacing - 0.015 - 1e-9  # half of the jitter is what may be made up
+    assert min(gaps) >= limit.spacing - 0.015 - 1e-9  # up to half of the jitter is made up for
 
 
-# --- slots that were not used
+# --- unused slots
 
 
 @pytest.mark.anyio
-async def test_an_unsent_request_gives_its_slot_back() -> None:
-    """The next call has it; one that fails after it was sent has used it."""
+async def test_unsent_request_gives_its_slot_back() -> None:
+    """The next call gets it. A request that fails after it was sent has used it."""
     link = limiter(RateLimit(1, jitter=0))
     end = FarEnd([refused(), reply()], unsent=[0])
     with pytest.raises(ValueError, match="not sent"):
@@ -291,8 +303,8 @@ async def test_an_unsent_request_gives_its_slot_back() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_slot_given_back_late_is_gone() -> None:
-    """Once another slot followed it, two requests could meet if it were used again."""
+async def test_slot_that_is_given_back_late_is_lost() -> None:
+    """Once a later slot was taken, two requests could be sent together if it were used again."""
     link, end = limiter(RateLimit(2, per=2.0, jitter=0)), FarEnd()
 
     async def slow(call: Call) -> Any:
@@ -307,30 +319,12 @@ async def test_a_slot_given_back_late_is_gone() -> None:
     assert end.times == pytest.approx([1.0, 2.0], abs=0.001)
 
 
-@pytest.mark.anyio
-async def test_a_slot_given_back_after_a_cut_is_no_more_than_it_was() -> None:
-    """A cut makes spacings longer; what goes back is the spacing that was taken."""
-    link, end = limiter(RateLimit(2, per=10.0, burst=2, jitter=0), random=lambda: 0.0), FarEnd()
-
-    async def unsent(call: Call) -> Any:
-        await anyio.sleep(2)
-        raise ValueError("not sent")
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(link, a_call(), FarEnd([throttled(0)], latency=1.0))
-        await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(Ends().collect, lambda call: link(call, unsent), a_call())
-    await link(a_call(), end)
-    await link(a_call(), end)
-    assert end.times == pytest.approx([2.0, 10.0 / 0.725], abs=0.001)
-
-
 # --- deadlines
 
 
 @pytest.mark.anyio
-async def test_a_wait_that_cannot_end_in_time_is_refused() -> None:
-    """At once, without waiting, and without disturbing those who wait."""
+async def test_wait_beyond_the_deadline_is_refused_at_once() -> None:
+    """Without waiting, and without a change for the calls that wait."""
     link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
@@ -345,8 +339,8 @@ async def test_a_wait_that_cannot_end_in_time_is_refused() -> None:
 
 
 @pytest.mark.anyio
-async def test_bulk_calls_do_not_count_against_interactive_ones() -> None:
-    """Those who will be passed are not waited for."""
+async def test_estimated_wait_of_an_interactive_call_ignores_bulk_calls() -> None:
+    """Interactive calls pass them."""
     link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -358,8 +352,8 @@ async def test_bulk_calls_do_not_count_against_interactive_ones() -> None:
 
 
 @pytest.mark.anyio
-async def test_queueing_may_be_nobodys_time() -> None:
-    """Calls of a fan-out are never refused for the length of the line, nor turned back by a pause."""
+async def test_call_whose_queueing_does_not_count_is_never_refused() -> None:
+    """Calls of a fan-out are neither refused for the length of the queue nor aborted by a pause."""
     link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd([throttled(10), reply()], latency=0.1), Ends()
     send = chained(Deadline(), link, to=end)
     calls = [a_call(timeout=2, queueing_counts=False) for _ in range(6)]
@@ -371,30 +365,8 @@ async def test_queueing_may_be_nobodys_time() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_counts_is_when_a_request_leaves() -> None:
-    """The first of a session wait for their connections; those a window later keep their distance from that."""
-    limit, departures = RateLimit(3, jitter=0), list[float]()
-
-    async def send(call: Call) -> Any:
-        call.sent = anyio.current_time()
-        if len(departures) < 3:
-            await anyio.sleep(0.3)
-        assert call.on_departure is not None
-        call.on_departure()
-        departures.append(anyio.current_time())
-        return reply()
-
-    link = limiter(limit)
-    async with anyio.create_task_group() as tasks:
-        for _ in range(9):
-            tasks.start_soon(link, a_call(), send)
-    assert most_in_a_window(departures, 1.0, 0.0) <= 3
-    assert departures[0] == pytest.approx(0.3)
-
-
-@pytest.mark.anyio
-async def test_a_pause_turns_back_those_it_would_make_late() -> None:
-    """They can be told now; the others stay."""
+async def test_pause_aborts_the_waiting_calls_that_it_would_make_late() -> None:
+    """They get their error now; the others keep waiting."""
     link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd([throttled(10), reply()], latency=0.1), Ends()
     first, hasty, patient = a_call(), a_call(timeout=5), a_call(timeout=50)
     async with anyio.create_task_group() as tasks:
@@ -402,14 +374,14 @@ async def test_a_pause_turns_back_those_it_would_make_late() -> None:
             tasks.start_soon(ends.collect, chained(link, to=end), call)
             await anyio.sleep(0.01)
         await anyio.sleep(0.1)
-        assert isinstance(ends[hasty], TurnedBackError)
+        assert isinstance(ends[hasty], AttemptAborted)
         assert ends[patient] is None
     assert ends[patient] == reply()
 
 
 @pytest.mark.anyio
-async def test_the_gate_can_turn_everybody_back() -> None:
-    """`dismiss` sends the waiting away; no slot is lost."""
+async def test_abort_aborts_every_waiting_call() -> None:
+    """No slot is lost."""
     link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd(), Ends()
     calls = [a_call() for _ in range(3)]
     async with anyio.create_task_group() as tasks:
@@ -417,36 +389,36 @@ async def test_the_gate_can_turn_everybody_back() -> None:
             tasks.start_soon(ends.collect, lambda call: link(call, end), call)
         await anyio.sleep(0.5)
         assert link.waiting == 2
-        link.dismiss()
+        link.abort()
         assert link.waiting == 0
         await anyio.sleep(0.1)
         await link(a_call(), end)
-    assert sum(isinstance(ends[call], TurnedBackError) for call in calls) == 2
+    assert sum(isinstance(ends[call], AttemptAborted) for call in calls) == 2
     assert end.times == pytest.approx([0.0, 1.0], abs=0.001)
 
 
-# --- throttled
+# --- rejections
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("answer", "hint"), [(throttled(5), 5), (throttled(None), 1), (throttled(5, status=503), 5)])
 @pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
-async def test_a_pause_for_all(answer: Any, hint: float, draw: float) -> None:
-    """After a 429, or a 503 that says when, nothing leaves before the time is up, plus U(0, max(10 %, 1/r))."""
+async def test_rejection_pauses_all_calls(answer: Any, hint: float, draw: float) -> None:
+    """After a 429, or a 503 with a hint, nothing is sent for the hint plus U(0, max(10 % of it, 1/r))."""
     link, end = limiter(RateLimit(10, jitter=0), random=lambda: draw), FarEnd([answer, reply()])
     await link(a_call(), end)
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(link, a_call(), end)
-    pause = hint + draw * max(0.1 * hint, 1 / 7)
+    pause = hint + draw * max(0.1 * hint, 1 / 10)
     assert end.times[1] == pytest.approx(pause, abs=1e-3)
     assert end.times[1] >= hint
-    assert end.times[2] - end.times[1] == pytest.approx(0.1 / 0.7, rel=0.02)
+    assert end.times[2] - end.times[1] == pytest.approx(0.1, rel=0.02)
 
 
 @pytest.mark.anyio
-async def test_a_503_that_names_no_time_is_no_throttle() -> None:
-    """It is the service's own trouble, and the pace stays."""
+async def test_503_without_a_hint_is_no_rejection() -> None:
+    """It is a fault of the service, and the pace stays."""
     link, end = limiter(RateLimit(10, jitter=0)), FarEnd([reply(503), reply()])
     await link(a_call(), end)
     await link(a_call(), end)
@@ -454,8 +426,8 @@ async def test_a_503_that_names_no_time_is_no_throttle() -> None:
 
 
 @pytest.mark.anyio
-async def test_fifty_throttled_at_once_restart_spaced() -> None:
-    """One pause, one cut, and afterwards no window with more than the quota."""
+async def test_burst_that_is_rejected_restarts_one_spacing_apart() -> None:
+    """50 rejections at once make one pause and one cut; afterwards no window holds more than the quota."""
     record = Record()
     limit = RateLimit(50, burst=50, jitter=0)
     link = limiter(limit, hub=Hub([record]))
@@ -464,55 +436,41 @@ async def test_fifty_throttled_at_once_restart_spaced() -> None:
         for _ in range(50):
             tasks.start_soon(link, a_call(), end)
     assert [event.at for event in record.of(Throttled)] == [pytest.approx(0.05)] * 50
-    assert [event.rate for event in record.of(RateChanged)] == [pytest.approx(35.0)]
+    [change] = record.of(RateChanged)
+    assert change.previous == 50.0
+    assert 25.0 <= change.rate <= 0.95 * 50.0  # whichever answer arrives first
     async with anyio.create_task_group() as tasks:
         for _ in range(150):
             tasks.start_soon(link, a_call(), end)
     restart = end.times[50:]
     assert restart[0] >= 2.05
     assert most_in_a_window(restart, 1.0, 0.0) <= 50
-    assert restart[1] - restart[0] > 0.9 * limit.spacing / 0.7
+    assert restart[1] - restart[0] > 0.9 * limit.spacing * 50 / change.rate
 
 
 @pytest.mark.anyio
-async def test_one_cut_per_epoch() -> None:
-    """Only a request that was sent after the last cut can cause another."""
+async def test_single_rejection_changes_no_pace() -> None:
+    """It may be random; only the pause follows."""
     record = Record()
-    link = limiter(RateLimit(10, jitter=0), hub=Hub([record]))
-    end = FarEnd(lambda call: throttled(0), latency=0.35)
-    async with anyio.create_task_group() as tasks:
-        for _ in range(4):  # the last is sent before the first is answered
-            tasks.start_soon(link, a_call(), end)
-    assert len(record.of(Throttled)) == 4
-    assert [(change.previous, change.rate) for change in record.of(RateChanged)] == [(10.0, pytest.approx(7.0))]
-    await link(a_call(), end)
-    assert [change.rate for change in record.of(RateChanged)][1:] == [pytest.approx(4.9, rel=0.1)]
-
-
-@pytest.mark.anyio
-async def test_the_rate_recovers() -> None:
-    """From 0.7 in a line to 0.95 of the old rate in 10 s after the pause, then 0.5 % of the ceiling per second."""
-    link = limiter(RateLimit(100, jitter=0), random=lambda: 0.0)
-    await link(a_call(), FarEnd([throttled(3)]))
-    rates = []
-    for since in (-3, 0, 5, 10, 12, 20, 25):
-        await sleep_until(3.0 + since)
-        rates.append(link.rate)
-    assert rates == pytest.approx([70.0, 70.0, 82.5, 95.0, 96.0, 100.0, 100.0])
+    link = limiter(RateLimit(10), hub=Hub([record]))
+    await link(a_call(), FarEnd([throttled(1)]))
+    assert link.rate == 10.0
+    assert record.of(RateChanged) == []
 
 
 @settings(deadline=None, max_examples=60)
 @given(throttles=st.lists(st.floats(0.1, 30), max_size=8), wait=st.floats(0, 60))
 @BACKENDS
-def test_the_rate_stays_below_its_ceiling(backend: Any, throttles: list[float], wait: float) -> None:
-    """However often it is cut, it is above 0, and never above the limit."""
+def test_rate_is_positive_and_at_most_the_quota(backend: Any, throttles: list[float], wait: float) -> None:
+    """However often it is cut."""
 
     async def main() -> None:
         link = limiter(RateLimit(40))
         for gap in throttles:
-            await link(a_call(), FarEnd([throttled(1)]))
-            assert link.rate is not None
-            assert 0 < link.rate < 40
+            for _ in range(4):
+                await link(a_call(), FarEnd([throttled(1)]))
+                assert link.rate is not None
+                assert 0 < link.rate <= 40
             await anyio.sleep(gap)
         await anyio.sleep(wait)
         assert link.rate is not None
@@ -522,32 +480,32 @@ def test_the_rate_stays_below_its_ceiling(backend: Any, throttles: list[float], 
 
 
 @pytest.mark.anyio
-async def test_an_unpaced_session_learns() -> None:
-    """Without a limit nothing waits; after a 429 it takes the pace of the second before, and more and more of it."""
+async def test_session_without_a_quota_is_paced_after_a_rejection() -> None:
+    """Before it nothing waits; the pace becomes 95 % of the second before, grows, and ends after a minute and more."""
     link, end = limiter(None, random=lambda: 0.0), FarEnd()
     assert link.rate is None
     for second in range(3):
-        await sleep_until(float(second))
+        await sleep_until(second * 1.1)
         for _ in range(20):
             await link(a_call(), end)
-    assert end.times == [0.0] * 20 + [1.0] * 20 + [2.0] * 20
+    assert end.times == [0.0] * 20 + [1.1] * 20 + [2.2] * 20
     await link(a_call(), FarEnd([throttled(1)]))
-    assert link.rate == pytest.approx(0.7 * 21)
+    assert link.rate == pytest.approx(0.95 * 20)
     async with anyio.create_task_group() as tasks:
         for _ in range(30):
             tasks.start_soon(link, a_call(), end)
     after = end.times[60:]
-    assert after[0] >= 3.0
-    assert most_in_a_window(after, 1.0, 0.03) <= 21
-    await sleep_until(3.0 + 20.0)
-    assert link.rate == pytest.approx(2 * 0.95 * 21, rel=0.01)
-    await sleep_until(3.0 + 61.0)
+    assert after[0] >= 3.2
+    assert most_in_a_window(after, 1.0, 0.03) <= 19
+    await sleep_until(3.2 + 20.0 + 10.0)
+    assert link.rate == pytest.approx(0.95 * 20 * 1.2**10, rel=0.01)
+    await sleep_until(3.2 + 20.0 + 61.0)
     assert link.rate is None
 
 
 @pytest.mark.anyio
-async def test_a_retry_is_not_refused_for_those_behind_it() -> None:
-    """What a call would have to wait for is what is ahead of its number."""
+async def test_retry_is_not_refused_for_the_calls_behind_it() -> None:
+    """Its estimated wait counts only what is ahead of its number."""
     link = limiter(RateLimit(1, jitter=0.0), random=lambda: 0.0)
     end, first = FarEnd(), a_call()
     async with anyio.create_task_group() as tasks:
@@ -561,8 +519,8 @@ async def test_a_retry_is_not_refused_for_those_behind_it() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_long_retry_after_is_not_the_limiters_business() -> None:
-    """What is above the cap latches; here the pause ends at the cap, so that a new key need not wait."""
+async def test_pause_is_capped_at_the_longest_pause() -> None:
+    """A longer hint is kept by the error cache, which ends it for a new key."""
     link = limiter(RateLimit(10), random=lambda: 0.0, longest_pause=30.0)
     await link(a_call(), FarEnd([throttled(86_400)]))
     end = FarEnd()
@@ -571,8 +529,8 @@ async def test_a_long_retry_after_is_not_the_limiters_business() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_pause_stops_the_clock_of_calls_that_wait_for_outages() -> None:
-    """The pause is told to who keeps the clocks: each second of it once, however many answers ask for it."""
+async def test_each_second_of_a_pause_is_reported_once() -> None:
+    """However many answers ask for it: `on_pause` moves deadlines by what it is given."""
     told: list[float] = []
     link = limiter(RateLimit(100, burst=100), random=lambda: 0.0, on_pause=told.append)
     answers = iter([throttled(5), throttled(5), throttled(3), throttled(9)])
@@ -605,21 +563,21 @@ async def test_a_pause_stops_the_clock_of_calls_that_wait_for_outages() -> None:
         lambda: RateLimit(3, jitter=None),  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
-def test_a_limit_that_cannot_be_is_refused(make: Callable[[], RateLimit]) -> None:
-    """With our own error, before anything starts."""
+def test_rate_limit_with_a_wrong_value_raises_invalid_request_error(make: Callable[[], RateLimit]) -> None:
+    """Before anything starts."""
     with pytest.raises(InvalidRequestError, match="is not allowed"):
         make()
 
 
 @given(LIMITS)
-def test_the_spacing_keeps_the_quota(limit: RateLimit) -> None:
-    """A burst, and then one per spacing for a window and the jitter: N at most."""
+def test_spacing_keeps_the_quota(limit: RateLimit) -> None:
+    """A burst and then one request per spacing, for a window and the jitter: N at most."""
     assert limit.burst + (limit.per + limit.jitter) / limit.spacing < limit.requests + 1
 
 
 @pytest.mark.anyio
-async def test_deadlines_move_with_the_pause() -> None:
-    """A call that waits for outages has after a pause as much time left as before."""
+async def test_pause_moves_the_deadlines_of_calls_that_wait_for_outages() -> None:
+    """After the pause they have as much time left as before."""
     deadline = Deadline()
     link = limiter(RateLimit(10), random=lambda: 0.0, on_pause=deadline.pause)
     end, ends = FarEnd(lambda call: throttled(20) if anyio.current_time() < 1 else reply(), latency=0.1), Ends()
@@ -632,6 +590,6 @@ async def test_deadlines_move_with_the_pause() -> None:
             tasks.start_soon(ends.collect, send, call)
             await anyio.sleep(0.01)
     assert ends[patient] == reply()
-    assert isinstance(ends[hasty], TurnedBackError)
+    assert isinstance(ends[hasty], AttemptAborted)
     late = a_call(timeout=3, on_outage="wait")
     assert await send(late) == reply()

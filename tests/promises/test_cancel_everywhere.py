@@ -116,8 +116,8 @@ CASES = {
         options={"rate_limit": RateLimit(2), "api_key": _slow_key},
         before=1,
         behind=1,
-        latest=_paced(RateLimit(2).spacing),
-        paced=True,
+        latest=_paced(RateLimit(2).spacing + 2 * LINK.latency),
+        paced=True,  # counted from when the first is sent, on a connection that has to be made
     ),
     "in a pause": Case(
         respond=lambda: _replies(429, 1, retry_after="1"),

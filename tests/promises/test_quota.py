@@ -1,14 +1,21 @@
-"""The quota is a ceiling, and is used."""
+"""The quota is a ceiling in every window, and it is used up."""
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, busiest, figure, scene, simulate
 from sim import Link, Reply, Server, SlidingWindow
+from sim.network import Network
 
 from bing_images_async import RateLimit
 from bing_images_async.testing import Backend
+
+LAST = Reply(headers=(("Connection", "close"),), closes=True)
+UNANNOUNCED = Reply(closes=True)
 
 
 def _lengths() -> list[object]:
@@ -19,8 +26,8 @@ def _lengths() -> list[object]:
 
 @BACKENDS
 @pytest.mark.parametrize(("quota", "seconds"), _lengths())
-def test_a_sliding_window_server_throttles_nothing(backend: Backend, quota: int, seconds: int) -> None:
-    """64 callers that never stop, ±15 ms on the way, connecting takes 40 ms: not one 429, 96 % used at least."""
+def test_sliding_window_server_rejects_nothing(backend: Backend, quota: int, seconds: int) -> None:
+    """64 callers that never stop, ±15 ms on the way, connecting takes 40 ms: no 429, at least 96 % used."""
 
     async def main() -> tuple[int, int]:
         async with scene(Server(gates=[SlidingWindow(quota)], latency=WORK), rate_limit=RateLimit(quota)) as stage:
@@ -44,12 +51,21 @@ def test_a_sliding_window_server_throttles_nothing(backend: Backend, quota: int,
 
 
 @BACKENDS
-@pytest.mark.parametrize(("closes", "least"), [(False, 0.95), (True, 0.7)], ids=["kept", "closed each time"])
-def test_connecting_slowly_throttles_nothing(backend: Backend, closes: bool, least: float) -> None:
-    """A request that needs a connection leaves 0.3 s after its slot: still not one 429."""
+@pytest.mark.parametrize(
+    ("reply", "least"),
+    [(Reply(), 0.95), (LAST, 0.95), (UNANNOUNCED, 0.7)],
+    ids=["kept", "closed", "closed unannounced"],
+)
+def test_connections_that_take_a_third_of_the_window_cost_no_quota(
+    backend: Backend, reply: Reply, least: float
+) -> None:
+    """A request that needs a connection is sent 0.3 s after it started: no 429, and the quota is used.
+
+    If the server closes without notice, some requests are sent twice, which costs a slot each time.
+    """
 
     async def main() -> tuple[int, int]:
-        server = Server(lambda _: Reply(closes=closes), gates=[SlidingWindow(10)], latency=WORK)
+        server = Server(lambda _: reply, gates=[SlidingWindow(10)], latency=WORK)
         link = Link(latency=0.15, jitter=0.015)
         async with scene(server, world={"link": link}, rate_limit=RateLimit(10)) as stage:
             await stage.ask_at_once(200)
@@ -57,7 +73,44 @@ def test_connecting_slowly_throttles_nothing(backend: Backend, closes: bool, lea
             return journal.statuses[429], len(journal.between(0, journal.times[0] + 20))
 
     throttled, sent = simulate(main, backend)
-    what = f"quota 10/s, connecting takes 0.3 s{', every time' if closes else ''}"
+    how = {Reply(): "kept", LAST: "closed", UNANNOUNCED: "closed unannounced"}[reply]
+    what = f"quota 10/s, connecting takes 0.3 s, {how}"
     figure(backend, what, throttled=throttled, used=f"{sent / 200:.1%}")
     assert throttled == 0
     assert sent >= least * 200
+
+
+@BACKENDS
+@pytest.mark.parametrize("reply", [Reply(), LAST], ids=["kept", "closed"])
+def test_connections_that_take_up_to_a_window_cost_little_quota(
+    backend: Backend, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """50/s, each connection takes up to 0.9 s: at least 90 % used from the start on, no second holds more than 50."""
+    random, connect = Random(0), Network.connect_tcp
+
+    async def connect_slowly(*arguments: Any, **options: Any) -> Any:
+        await anyio.sleep(random.uniform(0.0, 0.9))
+        return await connect(*arguments, **options)
+
+    monkeypatch.setattr(Network, "connect_tcp", connect_slowly)
+
+    async def main() -> tuple[int, int, int]:
+        server = Server(lambda _: reply, gates=[SlidingWindow(50)], latency=WORK)
+        async with scene(server, rate_limit=RateLimit(50)) as stage:
+
+            async def caller() -> None:
+                while anyio.current_time() < 20:
+                    await stage.ask()
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(64):
+                    tasks.start_soon(caller)
+            journal = stage.world.journal
+            return journal.statuses[429], len(journal.between(0, 20)), busiest(journal.times, 1.0)
+
+    throttled, sent, most = simulate(main, backend)
+    what = f"quota 50/s, connecting takes up to 0.9 s, {'kept' if reply == Reply() else 'closed'}"
+    figure(backend, what, throttled=throttled, used=f"{sent / 1000:.1%}", busiest_second=most)
+    assert throttled == 0
+    assert sent >= 900
+    assert most <= 50
