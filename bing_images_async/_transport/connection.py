@@ -119,8 +119,8 @@ class Connection:
 
     @property
     def is_reusable(self) -> bool:
-        """The last response was read to its end, and both sides agree to another exchange."""
-        return self._is_sent and self.parser.is_exhausted and self.parser.is_reusable and not self._closed
+        """The last exchange is over, and both sides agree to another one."""
+        return self._is_sent and self.parser.is_complete and self.parser.is_reusable and not self._closed
 
     def begin(self, request: httpcore.Request) -> None:
         """Expect the response to `request`. Nothing has been written yet."""

@@ -94,11 +94,6 @@ class ResponseParser:
             raise httpcore.RemoteProtocolError("The connection was closed before the end of the response body.")
         self.is_complete = True
 
-    @property
-    def is_exhausted(self) -> bool:
-        """The response is complete, and its body has been taken."""
-        return self.is_complete and not self._body
-
     def take_body(self) -> bytes:
         """The part of the body that has been parsed and not been taken yet."""
         pieces, self._body = self._body, []

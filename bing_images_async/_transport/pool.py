@@ -299,7 +299,7 @@ class _Body:
         self._key = key
         self._connection = connection
         self._timeouts = timeouts
-        self._is_closed = False
+        self._is_read = self._is_closed = False
         connection.response = weakref.ref(self, lambda _: pool.abandon(connection))
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -318,13 +318,17 @@ class _Body:
             raise
         if piece:
             return piece
+        self._is_read = True
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         if self._is_closed:
             return
         self._close()
-        await self._pool.keep(self._key, self._connection)
+        if self._is_read:
+            await self._pool.keep(self._key, self._connection)
+        else:
+            await self._pool.drop(self._connection)
 
     def _close(self) -> None:
         self._is_closed = True
