@@ -129,6 +129,9 @@ class LatchChanged(Event):
 
     error: str | None
     retry_after: float | None = None
+    """Seconds until any call may ask the service again."""
+    next_probe: float | None = None
+    """Seconds until a call with `on_outage="wait"` asks the service again; `None` if those calls fail as well."""
 
 
 class Observer(Protocol):

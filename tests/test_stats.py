@@ -121,13 +121,13 @@ async def test_waiting_for_a_slot_counts() -> None:
 
 
 async def test_throttled() -> None:
-    """The answers that said so, the pace that follows, and its price in tokens."""
+    """The answers that said so, and their price in tokens; a single one leaves the pace."""
     answers = scripted(429, 200, retry_after="2")
     async with session_with(answers, rate_limit=RateLimit(10), retry=RetryPolicy(attempts=2)) as session:
         await session.search("boat")
         stats = session.stats
     assert (stats.throttled, stats.attempts, stats.retries, stats.succeeded) == (1, 2, 1, 1)
-    assert stats.rate == pytest.approx(7.0, abs=0.3)
+    assert stats.rate == 10.0
 
 
 async def test_an_outage_and_a_latch() -> None:
@@ -147,6 +147,21 @@ async def test_an_outage_and_a_latch() -> None:
                 await session.search("boat")
         stats = session.stats
     assert (stats.latched, stats.calls, stats.attempts) == ("AuthenticationError", 13, 12)
+    assert (stats.latched_for, stats.next_probe) == (pytest.approx(60.0), None)
+
+
+async def test_stats_tell_how_long_a_pause_is_waited_for() -> None:
+    """Until when calls get the 429, and when those that wait ask again; nothing of it once the service is back."""
+    async with session_with(scripted(429, 200, retry_after="7200"), retry=RetryPolicy(attempts=1)) as session:
+        assert (session.stats.latched_for, session.stats.next_probe) == (None, None)
+        with pytest.raises(BingImagesError):
+            await session.search("boat")
+        await anyio.sleep(20)
+        stats = session.stats
+        assert stats.latched == "RateLimitedError"
+        assert (stats.latched_for, stats.next_probe) == (pytest.approx(3580.0), pytest.approx(40.0))
+        await session.with_options(on_outage="wait", timeout=None).search("boat")
+        assert (session.stats.latched_for, session.stats.next_probe) == (None, None)
 
 
 async def test_connections_of_its_own() -> None:

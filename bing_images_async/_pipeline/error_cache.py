@@ -25,6 +25,8 @@ from .probe_gate import Gate
 __all__ = ["Latch"]
 
 _PERIOD = 60.0  # seconds, where the service names none
+_FIRST_PROBE = 60.0  # seconds until a call that waits for a pause to end probes; doubles with each probe
+_LONGEST_PROBE_GAP = 1_800.0
 
 
 class Latch:
@@ -45,11 +47,22 @@ class Latch:
         self._reply: Reply | None = None
         self._failure: ApiError | None = None
         self._for_key: int | None = None
+        self._probe_gap = _FIRST_PROBE
 
     @property
     def error(self) -> str | None:
         """The name of the error that calls get without being sent, if there is one."""
         return None if self._failure is None else type(self._failure).__name__
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds for which calls get the remembered error; `None` if there is none."""
+        return self._gate.retry_after() if self._gate.is_shut else None
+
+    @property
+    def next_probe(self) -> float | None:
+        """Seconds until a call that waits probes the service; `None` if no call can wait."""
+        return self._gate.next_probe() if _may_pass(self._failure) else None
 
     @property
     def waiting(self) -> int:
@@ -96,8 +109,8 @@ class Latch:
         return None
 
     def _remembered(self, reply: Reply) -> Reply:
-        """The reply that shut the latch; if it said how long to wait, it says now how long is left."""
-        if "retry-after" not in reply.headers:
+        """Return the remembered reply; if it named a wait, anywhere, with what is left of that."""
+        if self._failure is None or self._failure.retry_after is None:
             return reply
         left = math.ceil(self._gate.retry_after())
         return evolve(reply, headers={**reply.headers, "retry-after": str(left)})
@@ -121,15 +134,19 @@ class Latch:
         return is_throttle(failure) and (failure.retry_after or 0.0) > self._longest_pause
 
     def _hold(self, call: Call, reply: Reply, failure: ApiError) -> None:
+        now = anyio.current_time()
         wait = _PERIOD if failure.retry_after is None else failure.retry_after
-        is_news = self.error != type(failure).__name__ or self._gate.is_probed_by(call)
+        is_probe = self._gate.is_probed_by(call)
+        is_news = is_probe or self.error != type(failure).__name__
+        if is_news:
+            self._probe_gap = min(2 * self._probe_gap, _LONGEST_PROBE_GAP) if is_probe else _FIRST_PROBE
         self._reply, self._failure = reply, failure
         self._for_key = call.key_id if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
-        self._gate.shut(anyio.current_time() + wait)
+        self._gate.shut(now + wait, probe_at=now + self._probe_gap if _may_pass(failure) else None)
         if not _may_pass(failure):
             self._gate.dismiss()  # who waited for something else to pass
         if self._hub and is_news:  # of 64 answers that were under way, one is enough
-            self._hub.tell(LatchChanged(at=anyio.current_time(), error=self.error, retry_after=wait))
+            self._hub.tell(LatchChanged(at=now, error=self.error, retry_after=wait, next_probe=self.next_probe))
 
     def _release(self) -> None:
         self._reply = self._failure = self._for_key = None

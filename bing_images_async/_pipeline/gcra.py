@@ -10,15 +10,7 @@ import math
 
 from attrs import define, field
 
-__all__ = ["Gcra", "Slot"]
-
-
-@define(eq=False)
-class Slot:
-    """A slot that was taken: the TAT after it, and the step that led there."""
-
-    tat: float
-    step: float
+__all__ = ["Gcra"]
 
 
 @define(eq=False)
@@ -31,19 +23,19 @@ class Gcra:
         """Return the earliest time for the next slot."""
         return self.tat - tolerance
 
-    def take(self, at: float, step: float) -> Slot:
-        """Take the slot at time `at`; the one after it follows `step` seconds later."""
+    def take(self, at: float, step: float) -> float:
+        """Take the slot at time `at`; the one after it follows `step` seconds later. Return the TAT."""
         self.tat = max(self.tat, at) + step
-        return Slot(self.tat, step)
+        return self.tat
 
-    def give_back(self, slot: Slot) -> None:
-        """Make an unused slot available again.
+    def give_back(self, tat: float, step: float) -> None:
+        """Make an unused slot available again, given the TAT that `take` returned.
 
         Once a later slot was taken this does nothing: a request in the earlier slot could then be sent
         at the same time as the next one.
         """
-        if self.tat == slot.tat:
-            self.tat -= slot.step
+        if self.tat == tat:
+            self.tat -= step
 
     def delay(self, until: float) -> None:
         """Move the TAT to `until` at least."""

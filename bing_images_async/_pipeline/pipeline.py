@@ -65,6 +65,10 @@ class SessionStats:
     """`closed`, `open` or `half-open`."""
     latched: str | None
     """The error that calls get without being sent, by its name."""
+    latched_for: float | None = None
+    """Seconds for which calls get it; `None` if there is none."""
+    next_probe: float | None = None
+    """Seconds until a call with `on_outage="wait"` asks the service again; `None` if those calls get it as well."""
     budget_spent: int | None
     """Requests of the budget that were sent, or are about to be; `None` without a budget."""
     budget_left: int | None
@@ -213,6 +217,8 @@ class Engine:
             rate=self._limiter.rate,
             breaker=self._breaker.state,
             latched=self._latch.error,
+            latched_for=self._latch.retry_after,
+            next_probe=self._latch.next_probe,
             budget_spent=None if spending is None else spending.requests,
             budget_left=None if spending is None else spending.left,
             cost=None if spending is None else spending.cost,

@@ -19,18 +19,22 @@ __all__ = ["Gate"]
 
 
 class Gate:
-    """Open, or shut until a time at which one call, the probe, may pass."""
+    """Open, or shut until a time at which one call, the probe, may pass.
+
+    Calls that wait for the gate (`on_outage="wait"`) may probe it earlier than others.
+    """
 
     def __init__(self, *, on_shut: Callable[[], None]) -> None:
         self._on_shut = on_shut
-        self._probe_at: float | None = None
+        self._shut_until: float | None = None
+        self._probe_at = -math.inf  # for calls that wait
         self._probe: Call | None = None
         self._queue = WaitQueue()
 
     @property
     def is_shut(self) -> bool:
         """Only a probe passes."""
-        return self._probe_at is not None
+        return self._shut_until is not None
 
     @property
     def has_probe(self) -> bool:
@@ -43,14 +47,19 @@ class Gate:
         return len(self._queue)
 
     def retry_after(self) -> float:
-        """Seconds until the next probe may pass."""
-        return 0.0 if self._probe_at is None else max(0.0, self._probe_at - anyio.current_time())
+        """Return the seconds until any call may be the probe."""
+        return 0.0 if self._shut_until is None else max(0.0, self._shut_until - anyio.current_time())
+
+    def next_probe(self) -> float | None:
+        """Return the seconds until a call that waits may be the probe; `None` if the gate is open."""
+        return None if self._shut_until is None else max(0.0, self._probe_at - anyio.current_time())
 
     def admits(self, call: Call) -> bool:
         """May `call` go on? If it is time for a probe and none is under way, `call` becomes it."""
-        if self._probe_at is None or self._probe is call:
+        if self._shut_until is None or self._probe is call:
             return True
-        if self._probe is None and not self._queue and anyio.current_time() >= self._probe_at:
+        probe_at = self._probe_at if call.on_outage == "wait" else self._shut_until
+        if self._probe is None and not self._queue and anyio.current_time() >= probe_at:
             self._take_as_probe(call)
             return True
         return False
@@ -71,12 +80,18 @@ class Gate:
 
     def turn_back(self, call: Call) -> None:
         """Raise `AttemptAborted` if the gate was shut while `call` was on its way."""
-        if self._probe_at is not None and self._probe is not call:
+        if self._shut_until is not None and self._probe is not call:
             raise AttemptAborted
 
-    def shut(self, probe_at: float) -> None:
-        """Shut it, or keep it shut, until `probe_at`; turn back all that were let in and not sent."""
-        self._probe_at = probe_at
+    def shut(self, until: float, *, probe_at: float | None = None) -> None:
+        """Shut the gate, or keep it shut, and abort the attempts that were let in and not sent.
+
+        Args:
+            until: when any call may be the probe.
+            probe_at: when a call that waits may be the probe; by default at `until`.
+        """
+        self._shut_until = until
+        self._probe_at = until if probe_at is None else min(until, probe_at)
         self._probe = None
         self._on_shut()
         self._queue.abort(where=lambda call: call.on_outage == "fail")
@@ -88,7 +103,7 @@ class Gate:
 
     def open(self) -> None:
         """Open it: everybody who waits may go on, in order."""
-        self._probe_at = self._probe = None
+        self._shut_until = self._probe = None
         while (waiter := self._queue.next()) is not None:
             self._queue.grant(waiter)
 
@@ -100,7 +115,7 @@ class Gate:
             self._queue.wake()
 
     def _due(self) -> float:
-        assert self._probe_at is not None, "who opens the gate lets everybody go"
+        assert self._shut_until is not None, "opening the gate grants every waiter"
         return math.inf if self._probe is not None else self._probe_at
 
     def _send_probe(self) -> None:

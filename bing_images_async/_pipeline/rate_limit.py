@@ -36,7 +36,7 @@ from ..events import Hub, RateChanged, Throttled
 from .adaptive_pace import AdaptivePace
 from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle, pause_of
-from .gcra import Gcra, Slot
+from .gcra import Gcra
 from .send_times import SendTime, SendTimes
 from .wait_queue import WaitQueue
 
@@ -98,17 +98,19 @@ class RateLimit:
 
 @define(eq=False)
 class _SendSlot:
-    """Permission to send one request."""
+    """Permission to send one request: the TAT after its slot, the spacing, and the recorded send time."""
 
-    slot: Slot
+    tat: float
+    step: float
     sent: SendTime
 
 
 @define(eq=False)
 class _Attempt:
-    """One attempt that has started."""
+    """One attempt that has started: the TAT after its start, and the spacing."""
 
-    start: Slot
+    tat: float
+    step: float
     aborts: int
     """How often the limiter had aborted the waiting calls when the attempt started."""
     send_slot: _SendSlot | None
@@ -212,7 +214,7 @@ class RateLimiter:
         at, step = self._base(now, planned), self._spacing(now)
         send_slot = None if self._without_slot else self._take_send(now, at, step)
         self._without_slot += send_slot is None
-        return _Attempt(self._starts.take(at, step), self._aborts, send_slot)
+        return _Attempt(self._starts.take(at, step), step, self._aborts, send_slot)
 
     # --- the second wait: to send, once a connection stands
 
@@ -229,12 +231,13 @@ class RateLimiter:
             raise AttemptAborted
         now = anyio.current_time()
         if attempt.send_slot is not None:
-            self._send_times.discard(attempt.send_slot.sent)
-            if attempt.is_sent or now >= max(self._send_times.next(), self._resume_at):
-                attempt.send_slot.sent = self._send_times.add(now)
+            sent = attempt.send_slot.sent
+            if attempt.is_sent or (now >= self._resume_at and self._send_times.allows(sent, now)):
+                self._send_times.move(sent, now)
                 attempt.is_sent = True
                 return
-            self._lose_slot(attempt)  # it comes too late to be used
+            self._send_times.discard(sent)  # the slot comes too late to be used
+            self._lose_slot(attempt)
         if not self._connected and now >= self._send_due():
             send_slot = self._take_send(now, now, self._spacing(now))
         else:
@@ -256,7 +259,7 @@ class RateLimiter:
         self._connected.wake()
 
     def _take_send(self, now: float, at: float, step: float) -> _SendSlot:
-        return _SendSlot(self._sends.take(at, step), self._send_times.add(now))
+        return _SendSlot(self._sends.take(at, step), step, self._send_times.add(now))
 
     # --- slots
 
@@ -297,14 +300,14 @@ class RateLimiter:
     def _give_back(self, send_slot: _SendSlot) -> None:
         """Make a slot that was not used available again."""
         self._send_times.discard(send_slot.sent)
-        self._sends.give_back(send_slot.slot)
+        self._sends.give_back(send_slot.tat, send_slot.step)
         self._starting.wake()
         self._connected.wake()
 
     def _end(self, attempt: _Attempt) -> None:
         """Give back what an attempt has and did not use. A start that led to a connection was used."""
         if not attempt.has_connected and not attempt.is_sent:
-            self._starts.give_back(attempt.start)
+            self._starts.give_back(attempt.tat, attempt.step)
         if attempt.send_slot is None:
             self._without_slot -= 1
             self._starting.wake()

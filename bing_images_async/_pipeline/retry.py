@@ -152,7 +152,7 @@ class Retry:
                 has_resent = call.needs_new_connection = True
                 continue
             # While an outage is being waited for, what a probe finds out is not held against its call.
-            waits = call.on_outage == "wait" and not is_throttle(failure)
+            waits = call.on_outage == "wait" and (call.is_probe or not is_throttle(failure))
             counted += not (waits and call.is_probe)
             decision = self._decide(call, max(1, counted), failure)
             cost = 0 if waits else RetryBudget.THROTTLE if is_throttle(failure) else RetryBudget.TRANSIENT

@@ -48,6 +48,21 @@ class SendTimes:
         latest.append(SendTime(now, len(latest) - self._rejected_latest + self._rejected))
         return latest[-1]
 
+    def allows(self, granted: SendTime, now: float) -> bool:
+        """Return whether a request that was granted earlier may be sent now."""
+        latest = self._latest  # the others among them are fewer than a window allows
+        return bool(latest and latest[-1] is granted) or granted in latest or now >= self.next()
+
+    def move(self, granted: SendTime, now: float) -> None:
+        """Record that a request is sent now, not when it was granted."""
+        latest = self._latest
+        if latest and latest[-1] is granted:
+            granted.at = now
+            return
+        self.discard(granted)
+        moved = self.add(now)
+        granted.at, granted.tally, latest[-1] = moved.at, moved.tally, granted
+
     def discard(self, sent: SendTime) -> None:
         """Remove a request that was not sent or not answered; does nothing if it is no longer recorded."""
         latest = self._latest

@@ -32,8 +32,7 @@ def test_give_back_makes_the_last_slot_available_again() -> None:
     """By the step that was taken, whatever the step is now."""
     gcra = Gcra()
     gcra.take(0.0, 1.0)
-    slot = gcra.take(1.0, 5.0)
-    gcra.give_back(slot)
+    gcra.give_back(gcra.take(1.0, 5.0), 5.0)
     assert gcra.due(0.0) == pytest.approx(1.0)
 
 
@@ -42,7 +41,7 @@ def test_give_back_of_an_earlier_slot_changes_nothing() -> None:
     gcra = Gcra()
     early = gcra.take(0.0, 1.0)
     gcra.take(1.0, 1.0)
-    gcra.give_back(early)
+    gcra.give_back(early, 1.0)
     assert gcra.due(0.0) == pytest.approx(2.0)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -18,7 +20,9 @@ from bing_images_async._pipeline.concurrency import Permits
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.error_cache import Latch
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
+from bing_images_async._pipeline.retry import Retry, RetryBudget, RetryPolicy
 from bing_images_async._protocol.credentials import ApiKey
+from bing_images_async._protocol.error_mapping import api_error
 from bing_images_async._protocol.messages import Reply
 from bing_images_async.events import Hub, LatchChanged
 
@@ -248,13 +252,102 @@ async def test_not_waiting_for_what_may_never_pass(answer: Reply) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_long_pause_is_waited_for_by_those_who_wait() -> None:
-    """A job that is to lose nothing waits two minutes if it is asked to; others are told at once."""
+async def test_long_pause_is_waited_for_by_calls_that_wait_and_probed_after_a_minute() -> None:
+    """Other calls get the 429 at once."""
     it = Latched(FarEnd([throttled(120), reply()]))
     await it.send(a_call())
     assert (await it.send(a_call())).status == 429
     assert await it.send(a_call(on_outage="wait")) == reply()
-    assert anyio.current_time() == pytest.approx(120.0)
+    assert anyio.current_time() == pytest.approx(60.0)
+
+
+@pytest.mark.anyio
+async def test_long_pause_is_not_probed_by_calls_that_fail() -> None:
+    """They ask again when the pause is over, and not before."""
+    it = Latched(FarEnd([throttled(3600), reply()]))
+    await it.send(a_call())
+    for minutes in range(1, 60):
+        await sleep_until(60.0 * minutes)
+        answer = await it.send(a_call())
+        assert (answer.status, answer.headers["retry-after"]) == (429, str(3600 - 60 * minutes))
+    await sleep_until(3600.0)
+    assert await it.send(a_call()) == reply()
+    assert len(it.end.sent) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "answer",
+    [
+        throttled(999_999_999),
+        throttled(999_999_999, status=503),
+        reply(429, retry_after="Fri, 31 Dec 9999 23:59:59 GMT"),
+        reply(429, retry_after="9" * 12),
+        reply(429, b'{"statusCode": 429, "message": "Try again in 999999999 seconds."}'),
+    ],
+)
+async def test_giant_pause_is_probed_after_60_s_and_then_doubling_up_to_30_minutes(answer: Reply) -> None:
+    """Through the whole chain: the call that waits is served once the service answers, and failed probes cost nothing.
+
+    A pause above the cap counts as an hour, so each failed probe starts another hour.
+    """
+    back = 3 * 3600.0
+    record, budget = Record(), RetryBudget()
+    end = FarEnd(lambda _: answer if anyio.current_time() < back else reply())
+    limiter = RateLimiter(RateLimit(10), random=lambda: 0.0, hub=NOBODY, longest_pause=60.0)
+    latch = Latch(Keys(), longest_pause=60.0, hub=Hub([record]), on_hold=limiter.abort)
+    retry = Retry(RetryPolicy(), budget, random=lambda: 0.5, hub=NOBODY)
+    send = chained(Deadline(), retry, latch, limiter, latch.guard, to=end)
+    assert await send(a_call(timeout=30, on_outage="wait")) == reply()
+    gaps = [60.0, 120.0, 240.0, 480.0, 960.0, *[1800.0] * 6]
+    assert [round(b - a) for a, b in pairwise(end.times)] == gaps[: len(end.times) - 1]
+    assert back <= end.times[-1] <= back + 1800.0
+    changes = record.of(LatchChanged)
+    assert [(change.retry_after, change.next_probe) for change in changes[:-1]] == [
+        (3600.0, gap) for gap in gaps[: len(changes) - 1]
+    ]
+    assert (changes[-1].error, changes[-1].next_probe) == (None, None)
+    assert budget.tokens == RetryBudget.SIZE - RetryBudget.THROTTLE + 1  # the first rejection only
+
+
+@pytest.mark.anyio
+async def test_probe_gap_starts_again_with_the_next_pause() -> None:
+    """After the service has answered."""
+    it = Latched(FarEnd([throttled(3600), throttled(3600), reply(), throttled(3600), reply()]))
+    for _ in range(4):
+        await it.send(a_call(on_outage="wait"))
+    await it.send(a_call(on_outage="wait"))
+    assert [round(time) for time in it.end.times] == [0, 60, 180, 180, 240]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(429, b'{"statusCode": 429, "message": "Rate limit is exceeded. Try again in 300 seconds."}'),
+        reply(403, b'{"statusCode": 403, "message": "Out of quota. Quota will be replenished in 00:05:00."}'),
+        throttled(300),
+        throttled(300, status=503),
+        throttled(300, status=401),
+    ],
+)
+async def test_remembered_error_keeps_its_retry_after(answer: Reply) -> None:
+    """It tells what is left, wherever the service named the wait."""
+    it = Latched(FarEnd([answer]))
+    assert api_error(await it.send(a_call())).retry_after == 300.0
+    for now in (0.0, 100.0, 299.5):
+        await sleep_until(now)
+        assert api_error(await it.send(a_call())).retry_after == math.ceil(300.0 - now)
+    assert len(it.end.sent) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [DENIED, QUOTA, ABUSE])
+async def test_remembered_error_without_retry_after_gets_none(answer: Reply) -> None:
+    """Nothing is made up."""
+    it = Latched(FarEnd([answer]))
+    await it.send(a_call())
+    assert api_error(await it.send(a_call())).retry_after is None
 
 
 @pytest.mark.anyio
