@@ -17,7 +17,7 @@ from ._options import CommonOptions, DetailsOptions, SearchOptions
 from ._paging import LARGEST_PAGE, Dedupe, ImagePager
 from ._pipeline.budget import Estimate
 from ._pipeline.call import OnOutage
-from ._pipeline.pipeline import Engine
+from ._pipeline.pipeline import Pipeline
 from ._protocol.error_mapping import api_error
 from ._protocol.messages import Reply, Upload
 from ._protocol.response_reading import redirect_error
@@ -213,7 +213,7 @@ class Endpoints(ABC):
 
     # --- what a session adds
 
-    _engine: Engine
+    _engine: Pipeline
     _view: View
 
     @abstractmethod

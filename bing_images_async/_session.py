@@ -21,7 +21,7 @@ from ._endpoints import Endpoints
 from ._lifecycle import Lifecycle, finish
 from ._pipeline.budget import Budget
 from ._pipeline.call import Call, Middleware, OnOutage, Priority
-from ._pipeline.pipeline import Engine, SessionStats
+from ._pipeline.pipeline import Pipeline, SessionStats
 from ._pipeline.rate_limit import RateLimit
 from ._pipeline.retry import RetryPolicy
 from ._pipeline.send import httpx_of
@@ -35,7 +35,7 @@ from ._transport.pool import ConnectionPool
 from ._transport.proxy import Proxies
 from ._transport.tls import TLSContext
 from .errors import InvalidRequestError, SessionStateError
-from .events import Hub, Observer
+from .events import Dispatcher, Observer
 from .models import Answer, ImageAnswer
 from .params import (
     JSON_LD,
@@ -182,7 +182,7 @@ class ImageSearchSession(Endpoints):
             _check_lent(client, proxy=proxy, verify=verify, trust_env=trust_env)
         self.client: Final = client
         """The `httpx.AsyncClient` in use: the session's own, or the one it was lent."""
-        self._engine = Engine(
+        self._pipeline = Pipeline(
             client,
             pool,
             key,
@@ -193,10 +193,10 @@ class ImageSearchSession(Endpoints):
             longest_pause=retry.max_retry_after,
             budget=None if budget is None else checks.instance("budget", budget, Budget),
             middleware=middleware,
-            hub=Hub(observers),
+            events=Dispatcher(observers),
             draw=random.Random(seed),  # noqa: S311  # jitter, no secrets
         )
-        self._send = self._engine.chain(self._view.retry)
+        self._send = self._pipeline.chain(self._view.retry)
         self._lifecycle = Lifecycle()
         self._is_sibling = False
         self._local: Any = None
@@ -267,7 +267,7 @@ class ImageSearchSession(Endpoints):
         vars(sibling).update(vars(self))
         sibling._view = self._view.changed(options, self._auth_header)
         if sibling._view.retry != self._view.retry:
-            sibling._send = self._engine.chain(sibling._view.retry)
+            sibling._send = self._pipeline.chain(sibling._view.retry)
         sibling._is_sibling = True
         return sibling
 
@@ -323,10 +323,10 @@ class ImageSearchSession(Endpoints):
             deadline=started + view.timeout,
             priority=view.priority,
             on_outage=view.on_outage,
-            queueing_counts=view.queueing_counts,
+            counts_queueing=view.counts_queueing,
             coalesce=view.coalesce,
         )
-        with self._engine.watch(call, question):
+        with self._pipeline.watch(call, question):
             reply = await self._send(call)
             return decipher(
                 reply,
@@ -340,7 +340,7 @@ class ImageSearchSession(Endpoints):
     async def _get(self, url: str) -> Reply:
         started = anyio.current_time()
         call = Call("fetch", Request("GET", url), started=started, deadline=started + self._view.timeout)
-        return await self._engine.fetch(call)
+        return await self._pipeline.fetch(call)
 
     def _check_life(self) -> None:
         self._lifecycle.check()
@@ -351,14 +351,14 @@ class ImageSearchSession(Endpoints):
 
     @property
     def _max_concurrency(self) -> int:
-        return self._engine.max_concurrency
+        return self._pipeline.max_concurrency
 
     def _for_a_run(self, on_outage: OnOutage) -> Self:
         changes: dict[str, Any] = {"on_outage": on_outage}
         if self._view.retry is DEFAULT_RETRY:
             changes["retry"] = RUN_RETRY
         sibling = self.with_options(**changes)
-        sibling._view = evolve(sibling._view, queueing_counts=False)
+        sibling._view = evolve(sibling._view, counts_queueing=False)
         return sibling
 
     def _one_item(self) -> Callable[[SearchParams], Awaitable[ImageAnswer]]:
@@ -378,7 +378,7 @@ class ImageSearchSession(Endpoints):
     @property
     def stats(self) -> SessionStats:
         """A snapshot of the session and all its siblings."""
-        return self._engine.stats()
+        return self._pipeline.stats()
 
     def __repr__(self) -> str:
         service = getattr(self, "_service", None)  # tracebacks show sessions that could not be made, too

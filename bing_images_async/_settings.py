@@ -87,7 +87,7 @@ class View:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     params: tuple[tuple[str, str], ...]
     keep_raw: bool
-    queueing_counts: bool = True
+    counts_queueing: bool = True
     """Waiting for permits and slots is a call's own time."""
 
     @classmethod

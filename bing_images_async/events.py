@@ -23,7 +23,7 @@ __all__ = [
     "CallStarted",
     "ConcurrencyChanged",
     "Event",
-    "Hub",
+    "Dispatcher",
     "LatchChanged",
     "LoggingObserver",
     "Observer",
@@ -142,7 +142,7 @@ class Observer(Protocol):
         ...
 
 
-class Hub:
+class Dispatcher:
     """Hands events to observers. False if there are none, so that nobody makes records for nobody."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
@@ -151,7 +151,7 @@ class Hub:
     def __bool__(self) -> bool:
         return bool(self._observers)
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Show `event` to every observer, whatever the others do."""
         for observer in self._observers:
             shown = event

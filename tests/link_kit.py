@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 import anyio
 from attrs import define, field
 
-from bing_images_async._pipeline.call import AttemptAborted, Call, Send, Wire, compose
+from bing_images_async._pipeline.call import AttemptAborted, Call, InFlight, Send, compose
 from bing_images_async._protocol.messages import Reply, Request
 from bing_images_async.errors import AttemptTimeoutError, ConnectionFailedError
-from bing_images_async.events import Event, Hub
+from bing_images_async.events import Dispatcher, Event
 
 E = TypeVar("E", bound=Event)
 
 EMPTY = b'{"_type": "Images", "value": []}'
-NOBODY = Hub()
+NOBODY = Dispatcher()
 
 
 def reply(status: int = 200, body: bytes | None = None, **headers: str) -> Reply:
@@ -62,7 +62,7 @@ class FarEnd:
 
     script: Sequence[Outcome] | Callable[[Call], Outcome] = field(factory=lambda: [reply()])
     latency: float | None = 0.0
-    wire: Wire = field(factory=Wire)
+    wire: InFlight = field(factory=InFlight)
     unsent: Iterable[int] = ()
     key: Callable[[], Any] | None = None
     sent: list[tuple[float, Call]] = field(factory=list, init=False)

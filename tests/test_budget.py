@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from link_kit import FarEnd, a_call, reply
 
 from bing_images_async import Budget, RateLimit, RetryPolicy, SearchParams
-from bing_images_async._pipeline.budget import Estimate, Spending
+from bing_images_async._pipeline.budget import BudgetGuard, Estimate
 from bing_images_async._pipeline.call import AttemptAborted
 from bing_images_async.errors import BudgetExceededError, InvalidRequestError
 from bing_images_async.testing import session_for, virtual_time
@@ -54,7 +54,7 @@ def test_what_requests_cost() -> None:
 
 async def test_a_request_is_reserved_before_it_is_sent() -> None:
     """The next one is refused while the last is still on its way."""
-    spending, end = Spending(Budget(1)), FarEnd(latency=1.0)
+    spending, end = BudgetGuard(Budget(1)), FarEnd(latency=1.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(spending, a_call(), end)
         await anyio.sleep(0.5)
@@ -68,7 +68,7 @@ async def test_a_request_is_reserved_before_it_is_sent() -> None:
 @pytest.mark.parametrize("error", [AttemptAborted(), InvalidRequestError("no")])
 async def test_what_was_not_sent_is_given_back(error: Exception) -> None:
     """However it ended before the wire."""
-    spending = Spending(Budget(1))
+    spending = BudgetGuard(Budget(1))
 
     async def refusing(call: Any) -> Any:
         raise error
@@ -80,7 +80,7 @@ async def test_what_was_not_sent_is_given_back(error: Exception) -> None:
 
 async def test_what_is_cancelled_on_its_way_to_the_wire_is_given_back() -> None:
     """And what was on the wire is not: the service may have counted it."""
-    spending = Spending(Budget(5))
+    spending = BudgetGuard(Budget(5))
 
     async def waiting(call: Any) -> Any:
         await anyio.sleep_forever()

@@ -22,8 +22,8 @@ from bing_images_async.events import (
     CallFinished,
     CallStarted,
     ConcurrencyChanged,
+    Dispatcher,
     Event,
-    Hub,
     LatchChanged,
     LoggingObserver,
     RateChanged,
@@ -228,9 +228,9 @@ async def test_an_observer_that_raises_is_skipped(caplog: pytest.LogCaptureFixtu
 
 
 def test_no_record_is_made_for_nobody() -> None:
-    """An empty hub is false, which is what every link looks at first; one with an observer is true."""
-    assert not Hub()
-    assert Hub([Record()])
+    """An empty events is false, which is what every link looks at first; one with an observer is true."""
+    assert not Dispatcher()
+    assert Dispatcher([Record()])
 
 
 @pytest.mark.anyio

@@ -12,7 +12,7 @@ from .._protocol.messages import Reply
 from ..errors import BudgetExceededError
 from .call import Call, Send
 
-__all__ = ["Budget", "Estimate", "Spending"]
+__all__ = ["Budget", "Estimate", "BudgetGuard"]
 
 
 def _requests(_: object, __: object, value: Any) -> None:
@@ -66,7 +66,7 @@ class Estimate:
         return self.budget_left is None or self.most <= self.budget_left
 
 
-class Spending:
+class BudgetGuard:
     """The link that reserves a request before it is sent, and gives it back if it is not."""
 
     def __init__(self, budget: Budget) -> None:

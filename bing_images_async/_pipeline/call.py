@@ -20,7 +20,18 @@ from .._protocol.messages import Reply, Request
 from ..errors import ApiError, DeadlineExceededError
 from ..models import Attempt
 
-__all__ = ["AttemptAborted", "Call", "Clock", "Link", "Middleware", "OnOutage", "Priority", "Send", "Wire", "compose"]
+__all__ = [
+    "AttemptAborted",
+    "Call",
+    "Clock",
+    "Link",
+    "Middleware",
+    "OnOutage",
+    "Priority",
+    "Send",
+    "InFlight",
+    "compose",
+]
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
@@ -40,7 +51,7 @@ class AttemptAborted(Exception):  # noqa: N818  # control flow inside the chain,
 
 
 @define(eq=False)
-class Wire:
+class InFlight:
     """What is between this session and the service at this moment."""
 
     requests: int = 0
@@ -61,7 +72,7 @@ class Call:
     """When it must have ended, on the same clock."""
     priority: Priority = "interactive"
     on_outage: OnOutage = "fail"
-    queueing_counts: bool = True
+    counts_queueing: bool = True
     """Waiting for a permit or a slot takes the call's own time."""
     coalesce: bool = False
     """Share the answer of an equal request that is under way."""
@@ -97,7 +108,7 @@ class Call:
     """What the call is waiting for at this moment, in words."""
     scope: anyio.CancelScope | None = field(default=None, init=False, repr=False)
     """The scope that ends the call at its deadline."""
-    clock_stands: bool = field(default=False, init=False, repr=False)
+    clock_paused: bool = field(default=False, init=False, repr=False)
     """The time that passes at this moment is not the call's."""
     judged: tuple[Reply, ApiError | None] | None = field(default=None, init=False, repr=False)
     """The last reply and what it means, so that each is judged once."""
@@ -105,7 +116,7 @@ class Call:
     def extend(self, seconds: float) -> None:
         """Move the deadline by `seconds` that are not the call's own."""
         self.deadline += seconds
-        if self.scope is not None and not self.clock_stands:
+        if self.scope is not None and not self.clock_paused:
             self.scope.deadline = self.deadline
 
     def waiting(self, what: str, *, clock_stops: bool = False) -> _Waiting:
@@ -141,7 +152,7 @@ class _Waiting:
         self._before, call.waiting_for = call.waiting_for, self._what
         self._began = anyio.current_time()
         if self._clock_stops and call.scope is not None:
-            call.clock_stands, call.scope.deadline = True, math.inf
+            call.clock_paused, call.scope.deadline = True, math.inf
 
     def __exit__(self, *_: object) -> None:
         call, what = self._call, self._what
@@ -150,7 +161,7 @@ class _Waiting:
             call.waiting_for = self._before
         call.waited[what] = call.waited.get(what, 0.0) + spent
         if self._clock_stops:
-            call.clock_stands = False
+            call.clock_paused = False
             call.extend(spent)
 
 

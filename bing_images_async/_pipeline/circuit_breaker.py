@@ -22,12 +22,12 @@ import anyio
 
 from .._protocol.messages import Reply
 from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError
-from ..events import BreakerChanged, Hub
-from .call import AttemptAborted, Call, Send, Wire
+from ..events import BreakerChanged, Dispatcher
+from .call import AttemptAborted, Call, InFlight, Send
 from .classification import failure_of, is_transient, was_sent_and_failed
-from .probe_gate import Gate
+from .probe_gate import ProbeGate
 
-__all__ = ["Breaker"]
+__all__ = ["CircuitBreaker"]
 
 _THRESHOLD = 10  # failures in a row, or requests without an answer
 _FIRST_GAP = 1.0  # seconds
@@ -39,23 +39,23 @@ _SILENCE = 0.25  # seconds
 _LATENCIES = 5  # times the usual latency
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed, open or, while a probe is under way, half-open. One for a session and its siblings."""
 
     def __init__(
         self,
-        wire: Wire,
+        in_flight: InFlight,
         *,
         random: Callable[[], float],
-        hub: Hub,
+        events: Dispatcher,
         on_open: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._random = random
-        self._hub = hub
-        self._gate = Gate(on_shut=on_open)
+        self._events = events
+        self._gate = ProbeGate(on_shut=on_open)
         self._on_close = on_close
-        self._stall = _Stall(wire)
+        self._stall = _Stall(in_flight)
         self._failures = 0
         self._gap = _FIRST_GAP
         self._open_since = 0.0
@@ -97,7 +97,7 @@ class Breaker:
         self._gate.turn_back(call)
         if self._gate.is_probed_by(call):
             self._probed_at = anyio.current_time()
-            self._tell("half-open")
+            self._emit("half-open")
             call.attempt_timeout = min(call.attempt_timeout, max(_SHORTEST_PROBE, self._gap))
         elif self._stall.is_on():
             raise AttemptAborted
@@ -141,16 +141,16 @@ class Breaker:
     def _shut(self, since: float) -> None:
         self._stall.reset()
         self._gate.shut(since + self._gap * (0.75 + 0.25 * self._random()))
-        self._tell("open", self._gate.retry_after())
+        self._emit("open", self._gate.retry_after())
 
     def _close(self) -> None:
         self._on_close()
         self._gate.open()
-        self._tell("closed")
+        self._emit("closed")
 
-    def _tell(self, state: Literal["open", "half-open", "closed"], retry_after: float | None = None) -> None:
-        if self._hub:
-            self._hub.tell(BreakerChanged(at=anyio.current_time(), state=state, retry_after=retry_after))
+    def _emit(self, state: Literal["open", "half-open", "closed"], retry_after: float | None = None) -> None:
+        if self._events:
+            self._events.emit(BreakerChanged(at=anyio.current_time(), state=state, retry_after=retry_after))
 
     def _unavailable(self) -> ServiceUnavailableError:
         wait = self._gate.retry_after()
@@ -169,8 +169,8 @@ def _shows_life(error: BaseException) -> bool:
 class _Stall:
     """Notices that many requests are out and none comes back, long before they time out."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
         self._latency: float | None = None
         self._unanswered = 0
         self._silent_since: float | None = None
@@ -191,7 +191,7 @@ class _Stall:
 
     def settle(self) -> None:
         """An attempt ended, one way or the other: look again."""
-        if self._wire.requests == 0:
+        if self._in_flight.requests == 0:
             self._unanswered = 0
             self._silent_since = None
         if not self.is_on():

@@ -1,4 +1,4 @@
-"""Permits: how many attempts may be under way at once, as many as the service bears.
+"""ConcurrencyLimiter: how many attempts may be under way at once, as many as the service bears.
 
 Additive increase, multiplicative decrease, and only on signs of congestion: timeouts, resets and
 5xx among more than a fifth of the recent attempts. A cut on every failure would hold the limit at
@@ -12,12 +12,12 @@ from collections import deque
 import anyio
 
 from .._protocol.messages import Reply
-from ..events import ConcurrencyChanged, Hub
-from .call import Call, Send, Wire
+from ..events import ConcurrencyChanged, Dispatcher
+from .call import Call, InFlight, Send
 from .classification import failure_of, is_transient, was_sent_and_failed
 from .wait_queue import WaitQueue
 
-__all__ = ["Permits"]
+__all__ = ["ConcurrencyLimiter"]
 
 _LEAST = 4
 _CUT = 0.7
@@ -26,14 +26,14 @@ _RECENT = 20  # attempts, at least
 _SPARE_FROM = 8  # from this limit on, one permit is kept for interactive calls
 
 
-class Permits:
+class ConcurrencyLimiter:
     """At most `max_concurrency` attempts at once, granted by call number, interactive calls first."""
 
-    def __init__(self, max_concurrency: int, wire: Wire, hub: Hub) -> None:
+    def __init__(self, max_concurrency: int, in_flight: InFlight, events: Dispatcher) -> None:
         self._most = max_concurrency
         self._limit = float(max_concurrency)
-        self._wire = wire
-        self._hub = hub
+        self._in_flight = in_flight
+        self._events = events
         self._queue = WaitQueue()
         self._in_use = 0
         self._recent: deque[bool] = deque()  # True: failed
@@ -43,12 +43,12 @@ class Permits:
 
     @property
     def limit(self) -> int:
-        """Permits there are at this moment."""
+        """ConcurrencyLimiter there are at this moment."""
         return int(self._limit)
 
     @property
     def in_use(self) -> int:
-        """Permits that are taken."""
+        """ConcurrencyLimiter that are taken."""
         return self._in_use
 
     @property
@@ -84,7 +84,7 @@ class Permits:
         # A spare permit may be free for this very call, though others wait.
         self._grant()
         try:
-            with call.waiting("permit", clock_stops=not call.queueing_counts):
+            with call.waiting("permit", clock_stops=not call.counts_queueing):
                 await waiter.wait()
         except BaseException:
             if self._queue.leave(waiter):
@@ -116,7 +116,7 @@ class Permits:
         if failed:
             if self._failures > _CONGESTED * size and call.sent is not None and call.sent > self._last_cut:
                 self._cut()
-        elif self._limit < self._most and self._wire.requests * 2 >= self.limit:
+        elif self._limit < self._most and self._in_flight.requests * 2 >= self.limit:
             self._successes += 1
             if self._successes >= self.limit:
                 self._change_to(min(self._most, self._limit + 1))
@@ -130,5 +130,5 @@ class Permits:
     def _change_to(self, limit: float) -> None:
         before, self._limit = self.limit, limit
         self._successes = 0
-        if self._hub and self.limit != before:
-            self._hub.tell(ConcurrencyChanged(at=anyio.current_time(), limit=self.limit, previous=before))
+        if self._events and self.limit != before:
+            self._events.emit(ConcurrencyChanged(at=anyio.current_time(), limit=self.limit, previous=before))

@@ -30,7 +30,7 @@ class Deadline:
         if call.deadline == math.inf:
             return await send(call)
         # Where queueing is no time of the call anyway, the limiter's wait stops its clock, pauses included.
-        waits = call.on_outage == "wait" and call.queueing_counts
+        waits = call.on_outage == "wait" and call.counts_queueing
         if waits:
             call.deadline += max(0.0, self._paused_until - call.started)
             self._waiting.add(call)
@@ -50,5 +50,5 @@ class Deadline:
         """For `seconds` more nothing is sent, and that is no time of the calls that wait for outages."""
         self._paused_until = max(self._paused_until, anyio.current_time()) + seconds
         for call in self._waiting:
-            if not call.clock_stands:
+            if not call.clock_paused:
                 call.extend(seconds)

@@ -17,19 +17,19 @@ from attrs import evolve
 from .._protocol.credentials import ApiKey
 from .._protocol.messages import Reply
 from ..errors import ApiError, AuthenticationError, QuotaExhaustedError, SuspectedAbuseError
-from ..events import Hub, LatchChanged
+from ..events import Dispatcher, LatchChanged
 from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle
-from .probe_gate import Gate
+from .probe_gate import ProbeGate
 
-__all__ = ["Latch"]
+__all__ = ["ErrorCache"]
 
 _PERIOD = 60.0  # seconds, where the service names none
 _FIRST_PROBE = 60.0  # seconds until a call that waits for a pause to end probes; doubles with each probe
 _LONGEST_PROBE_GAP = 1_800.0
 
 
-class Latch:
+class ErrorCache:
     """Remembers one such answer at a time, for a session and its siblings."""
 
     def __init__(
@@ -37,13 +37,13 @@ class Latch:
         key: Callable[[], Awaitable[ApiKey | None]],
         *,
         longest_pause: float,
-        hub: Hub,
+        events: Dispatcher,
         on_hold: Callable[[], None] = lambda: None,
     ) -> None:
         self._key = key
         self._longest_pause = longest_pause
-        self._hub = hub
-        self._gate = Gate(on_shut=on_hold)
+        self._events = events
+        self._gate = ProbeGate(on_shut=on_hold)
         self._reply: Reply | None = None
         self._failure: ApiError | None = None
         self._for_key: int | None = None
@@ -145,14 +145,14 @@ class Latch:
         self._gate.shut(now + wait, probe_at=now + self._probe_gap if _may_pass(failure) else None)
         if not _may_pass(failure):
             self._gate.dismiss()  # who waited for something else to pass
-        if self._hub and is_news:  # of 64 answers that were under way, one is enough
-            self._hub.tell(LatchChanged(at=now, error=self.error, retry_after=wait, next_probe=self.next_probe))
+        if self._events and is_news:  # of 64 answers that were under way, one is enough
+            self._events.emit(LatchChanged(at=now, error=self.error, retry_after=wait, next_probe=self.next_probe))
 
     def _release(self) -> None:
         self._reply = self._failure = self._for_key = None
         self._gate.open()
-        if self._hub:
-            self._hub.tell(LatchChanged(at=anyio.current_time(), error=None))
+        if self._events:
+            self._events.emit(LatchChanged(at=anyio.current_time(), error=None))
 
 
 def _may_pass(failure: ApiError | None) -> bool:

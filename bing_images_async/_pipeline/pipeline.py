@@ -21,20 +21,20 @@ from .._protocol.messages import Reply
 from .._transport.body import BodyLimits
 from .._transport.pool import ConnectionPool
 from ..errors import BingImagesError
-from ..events import CallFinished, CallStarted, Hub
+from ..events import CallFinished, CallStarted, Dispatcher
 from ..params import CommonParams
-from .budget import Budget, Estimate, Spending
-from .call import Call, Link, Middleware, Send, Wire, compose
-from .circuit_breaker import Breaker
+from .budget import Budget, BudgetGuard, Estimate
+from .call import Call, InFlight, Link, Middleware, Send, compose
+from .circuit_breaker import CircuitBreaker
 from .coalesce import Coalesce
-from .concurrency import Permits
+from .concurrency import ConcurrencyLimiter
 from .deadline import Deadline
-from .error_cache import Latch
+from .error_cache import ErrorCache
 from .rate_limit import RateLimit, RateLimiter
 from .retry import Retry, RetryBudget, RetryPolicy
 from .send import KeySource, SendStep
 
-__all__ = ["Engine", "SessionStats"]
+__all__ = ["Pipeline", "SessionStats"]
 
 
 @frozen(kw_only=True)
@@ -95,7 +95,7 @@ class Counts:
         self.values[name] += number
 
 
-class Engine:
+class Pipeline:
     """Made once per session; `chain()` makes a `Send` for each of its siblings."""
 
     def __init__(
@@ -111,36 +111,36 @@ class Engine:
         longest_pause: float,
         budget: Budget | None,
         middleware: Sequence[Middleware],
-        hub: Hub,
+        events: Dispatcher,
         draw: random.Random,
     ) -> None:
-        self.hub = hub
+        self.events = events
         self.counts = Counts()
         self.max_concurrency = max_concurrency
         self._rate_limit = rate_limit
         self._budget = budget
-        self._spending = None if budget is None else Spending(budget)
+        self._spending = None if budget is None else BudgetGuard(budget)
         self._pool = pool
-        self._wire = Wire()
+        self._in_flight = InFlight()
         self._draw = draw.random
         self._retry_budget = RetryBudget()
         self._middleware = tuple(middleware)
         self._deadline = Deadline()
         self._coalesce = Coalesce()
-        self._permits = Permits(max_concurrency, self._wire, hub)
+        self._concurrency = ConcurrencyLimiter(max_concurrency, self._in_flight, events)
         self._limiter = RateLimiter(
-            rate_limit, random=self._draw, hub=hub, longest_pause=longest_pause, on_pause=self._deadline.pause
+            rate_limit, random=self._draw, events=events, longest_pause=longest_pause, on_pause=self._deadline.pause
         )
-        self._breaker = Breaker(
-            self._wire, random=self._draw, hub=hub, on_open=self._turn_back, on_close=self._limiter.restart
+        self._circuit_breaker = CircuitBreaker(
+            self._in_flight, random=self._draw, events=events, on_open=self._turn_back, on_close=self._limiter.restart
         )
-        self._latch = Latch(key.ask, longest_pause=longest_pause, hub=hub, on_hold=self._turn_back)
-        self.terminal = SendStep(client, key, auth, origin, self._wire, BodyLimits(), self._recheck)
+        self._error_cache = ErrorCache(key.ask, longest_pause=longest_pause, events=events, on_hold=self._turn_back)
+        self.terminal = SendStep(client, key, auth, origin, self._in_flight, BodyLimits(), self._recheck)
 
     def chain(self, policy: RetryPolicy) -> Send:
         """The whole chain, with `policy` for its retries."""
-        retry = Retry(policy, self._retry_budget, random=self._draw, hub=self.hub)
-        latch, breaker, spending = self._latch, self._breaker, self._spending
+        retry = Retry(policy, self._retry_budget, random=self._draw, events=self.events)
+        latch, breaker, spending = self._error_cache, self._circuit_breaker, self._spending
         first: tuple[Link, ...] = () if spending is None else (spending.gate,)
         last: tuple[Link, ...] = () if spending is None else (spending,)
         links: tuple[Link, ...] = (
@@ -151,7 +151,7 @@ class Engine:
             *self._middleware,
             latch,
             breaker,
-            self._permits,
+            self._concurrency,
             latch.guard,  # nobody goes and waits for a slot that is of no use
             self._limiter,
             *last,
@@ -168,11 +168,11 @@ class Engine:
     @contextmanager
     def watch(self, call: Call, question: CommonParams) -> Generator[None]:
         """Count `call`, tell observers of it, and write on its error what was tried."""
-        counts, hub = self.counts, self.hub
+        counts, events = self.counts, self.events
         counts.add("calls")
-        if hub:
+        if events:
             query = getattr(question, "query", None)
-            hub.tell(
+            events.emit(
                 CallStarted(
                     at=call.started, call=call.number, endpoint=call.endpoint, priority=call.priority, query=query
                 )
@@ -192,8 +192,8 @@ class Engine:
             raise
         finally:
             counts.add(ended)
-            if hub:
-                hub.tell(
+            if events:
+                events.emit(
                     CallFinished(
                         at=anyio.current_time(),
                         call=call.number,
@@ -210,15 +210,17 @@ class Engine:
         return SessionStats(
             **self.counts.values,
             throttled=self._limiter.throttled,
-            waiting=sum(link.waiting for link in (self._latch, self._breaker, self._permits, self._limiter)),
-            in_flight=self._wire.requests,
-            permits=self._permits.limit,
-            permits_in_use=self._permits.in_use,
+            waiting=sum(
+                link.waiting for link in (self._error_cache, self._circuit_breaker, self._concurrency, self._limiter)
+            ),
+            in_flight=self._in_flight.requests,
+            permits=self._concurrency.limit,
+            permits_in_use=self._concurrency.in_use,
             rate=self._limiter.rate,
-            breaker=self._breaker.state,
-            latched=self._latch.error,
-            latched_for=self._latch.retry_after,
-            next_probe=self._latch.next_probe,
+            breaker=self._circuit_breaker.state,
+            latched=self._error_cache.error,
+            latched_for=self._error_cache.retry_after,
+            next_probe=self._error_cache.next_probe,
             budget_spent=None if spending is None else spending.requests,
             budget_left=None if spending is None else spending.left,
             cost=None if spending is None else spending.cost,
@@ -250,10 +252,10 @@ class Engine:
                 self.counts.add("retries", min(1, len(call.attempts)))
 
     def _recheck(self, call: Call) -> None:
-        self._latch.check(call)
-        self._breaker.check(call)
+        self._error_cache.check(call)
+        self._circuit_breaker.check(call)
 
     def _turn_back(self) -> None:
         """A gate was shut: nobody who is not on the wire yet may stay on the way there."""
-        self._permits.dismiss()
+        self._concurrency.dismiss()
         self._limiter.abort()

@@ -15,10 +15,10 @@ import anyio
 from .call import AttemptAborted, Call
 from .wait_queue import WaitQueue
 
-__all__ = ["Gate"]
+__all__ = ["ProbeGate"]
 
 
-class Gate:
+class ProbeGate:
     """Open, or shut until a time at which one call, the probe, may pass.
 
     Calls that wait for the gate (`on_outage="wait"`) may probe it earlier than others.

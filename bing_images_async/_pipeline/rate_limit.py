@@ -32,7 +32,7 @@ from attrs import define, field, frozen
 from .. import _validation as checks
 from .._protocol.messages import Reply
 from ..errors import ApiError
-from ..events import Hub, RateChanged, Throttled
+from ..events import Dispatcher, RateChanged, Throttled
 from .adaptive_pace import AdaptivePace
 from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle, pause_of
@@ -127,12 +127,12 @@ class RateLimiter:
         limit: RateLimit | None,
         *,
         random: Callable[[], float],
-        hub: Hub,
+        events: Dispatcher,
         longest_pause: float,
         on_pause: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._random = random
-        self._hub = hub
+        self._events = events
         self._longest_pause = longest_pause
         self._on_pause = on_pause
         number, span = (math.inf, _DEFAULT_WINDOW + _DEFAULT_JITTER) if limit is None else limit.window
@@ -272,11 +272,11 @@ class RateLimiter:
         release: Callable[[Any], None],
     ) -> Any:
         now = anyio.current_time()
-        if call.queueing_counts:
+        if call.counts_queueing:
             call.afford(max(0.0, due() - now) + queue.ahead_of(call) * self._spacing(now), "rate_limit")
         waiter = queue.join(call)
         try:
-            with call.waiting("rate_limit", clock_stops=not call.queueing_counts):
+            with call.waiting("rate_limit", clock_stops=not call.counts_queueing):
                 await queue.wait(waiter, due=due, serve=serve)
         except BaseException:
             if waiter.is_granted:
@@ -331,14 +331,14 @@ class RateLimiter:
         if attempt.send_slot is not None:
             sent = attempt.send_slot.sent
             accepted = self._send_times.reject(sent)
-            if self._pace.reject(now=now, sent=sent.at, accepted=accepted, resume_at=resume_at) and self._hub:
-                self._hub.tell(RateChanged(at=now, rate=self._pace.rate(now), previous=before))
+            if self._pace.reject(now=now, sent=sent.at, accepted=accepted, resume_at=resume_at) and self._events:
+                self._events.emit(RateChanged(at=now, rate=self._pace.rate(now), previous=before))
         if resume_at > self._resume_at:
             self._on_pause(resume_at - max(now, self._resume_at))
             self._resume_at = resume_at
             self._delay(resume_at)
             for queue in (self._starting, self._connected):
-                queue.abort(where=lambda waiting: waiting.queueing_counts and waiting.deadline < resume_at)
+                queue.abort(where=lambda waiting: waiting.counts_queueing and waiting.deadline < resume_at)
                 queue.wake()
-        if self._hub:
-            self._hub.tell(Throttled(at=now, call=call.number, pause=pause))
+        if self._events:
+            self._events.emit(Throttled(at=now, call=call.number, pause=pause))

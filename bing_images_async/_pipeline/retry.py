@@ -17,7 +17,7 @@ from attrs import field, frozen
 from .. import _validation as checks
 from .._protocol.messages import Reply
 from ..errors import ApiError, BingImagesError
-from ..events import AttemptFinished, Hub, RetryScheduled
+from ..events import AttemptFinished, Dispatcher, RetryScheduled
 from ..models import Attempt
 from .call import Call, Send
 from .classification import failure_of, is_throttle, is_transient, pause_of
@@ -124,11 +124,13 @@ def _name(failure: BaseException | None) -> str:
 class Retry:
     """The loop around attempts."""
 
-    def __init__(self, policy: RetryPolicy, budget: RetryBudget, *, random: Callable[[], float], hub: Hub) -> None:
+    def __init__(
+        self, policy: RetryPolicy, budget: RetryBudget, *, random: Callable[[], float], events: Dispatcher
+    ) -> None:
         self._policy = policy
         self._budget = budget
         self._random = random
-        self._hub = hub
+        self._events = events
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Attempt until an answer is final."""
@@ -204,8 +206,8 @@ class Retry:
         )
         call.attempts.append(attempt)
         call.waited = {}
-        if self._hub:
-            self._hub.tell(
+        if self._events:
+            self._events.emit(
                 AttemptFinished(
                     at=ended,
                     call=call.number,
@@ -218,8 +220,8 @@ class Retry:
             )
 
     async def _back_off(self, call: Call, decision: Decision, failure: BingImagesError, cost: int) -> None:
-        if self._hub:
-            self._hub.tell(
+        if self._events:
+            self._events.emit(
                 RetryScheduled(
                     at=anyio.current_time(),
                     call=call.number,

@@ -34,7 +34,7 @@ from ..errors import (
     SessionStateError,
     UnexpectedRedirectError,
 )
-from .call import Call, Wire
+from .call import Call, InFlight
 
 __all__ = ["KeySource", "SendStep"]
 
@@ -85,7 +85,7 @@ class SendStep:
         key: KeySource,
         auth: Auth,
         origin: str,
-        wire: Wire,
+        in_flight: InFlight,
         limits: BodyLimits,
         recheck: Callable[[Call], None],
     ) -> None:
@@ -95,7 +95,7 @@ class SendStep:
         self._auth = auth
         self._auth_header, _ = auth.header("")
         self._origin = _origin(self._httpx.URL(origin))
-        self._wire = wire
+        self._in_flight = in_flight
         self._limits = limits
         self._recheck = recheck
         self._no_body = self._httpx.ByteStream(b"")
@@ -105,27 +105,27 @@ class SendStep:
         """One attempt."""
         if self._key.takes_time:
             return self._ask_and_send(call)
-        return self._send(call, self._key.known, self._limits, self._wire)
+        return self._send(call, self._key.known, self._limits, self._in_flight)
 
     async def _ask_and_send(self, call: Call) -> Reply:
         with call.waiting("key"):
             key = await self._key.ask()
-        return await self._send(call, key, self._limits, self._wire)
+        return await self._send(call, key, self._limits, self._in_flight)
 
     async def fetch(self, call: Call) -> Reply:
         """One attempt without the key, for files that are no part of the API: they may be large uncompressed."""
-        return await self._send(call, None, FILE_LIMITS, Wire())
+        return await self._send(call, None, FILE_LIMITS, InFlight())
 
-    async def _send(self, call: Call, key: ApiKey | None, limits: BodyLimits, wire: Wire) -> Reply:
+    async def _send(self, call: Call, key: ApiKey | None, limits: BodyLimits, in_flight: InFlight) -> Reply:
         if self._client.is_closed:
             raise SessionStateError("The httpx.AsyncClient of this session is closed: nothing can be sent any more.")
         call.key_id = None if key is None else hash(key)
-        wire.requests += 1
+        in_flight.requests += 1
         try:
             # The frames below this one hold the request with the key; they have ended when the error is raised.
             outcome = await self._outcome(call, key, limits)
         finally:
-            wire.requests -= 1
+            in_flight.requests -= 1
         if isinstance(outcome, Reply):
             return outcome
         raise outcome

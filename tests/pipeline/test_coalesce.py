@@ -34,7 +34,7 @@ async def together(send: Any, *calls: Call, ends: Ends | None = None) -> Ends:
 
 
 def a_retry() -> Retry:
-    return Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.5, hub=NOBODY)
+    return Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.5, events=NOBODY)
 
 
 @pytest.mark.anyio
@@ -147,7 +147,7 @@ async def test_the_reason_is_shared_with_the_reply() -> None:
 async def test_the_leaders_deadline_is_its_own(script: Any) -> None:
     """A call with more time does not give up because one with less had to."""
     end, hasty, patient = FarEnd(script, latency=1.0), shared(timeout=1.02), shared(timeout=20)
-    retry = Retry(RetryPolicy(base=10, cap=10), RetryBudget(), random=lambda: 0.5, hub=NOBODY)
+    retry = Retry(RetryPolicy(base=10, cap=10), RetryBudget(), random=lambda: 0.5, events=NOBODY)
     ends = await together(chained(Deadline(), Coalesce(), retry, to=end), hasty, patient)
     assert hasty.reason == "deadline"
     assert ends[hasty] == script[0]

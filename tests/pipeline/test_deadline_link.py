@@ -53,7 +53,7 @@ async def test_somebody_elses_cancellation_passes() -> None:
     assert scope.cancelled_caught
 
 
-async def test_the_clock_stands_still_at_a_gate() -> None:
+async def test_the_clock_paused_still_at_a_gate() -> None:
     """What is left of the time afterwards is what was left before."""
     call = a_call(timeout=2)
     send = chained(Deadline(), holding(100, clock_stops=True), to=FarEnd(latency=None))

@@ -30,14 +30,14 @@ from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
 from bing_images_async.errors import DeadlineExceededError, InvalidRequestError
-from bing_images_async.events import Hub, RateChanged, Throttled
+from bing_images_async.events import Dispatcher, RateChanged, Throttled
 from bing_images_async.testing import run
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
 def limiter(limit: RateLimit | None, **options: Any) -> RateLimiter:
-    return RateLimiter(limit, **{"random": lambda: 0.5, "hub": NOBODY, "longest_pause": 60.0, **options})
+    return RateLimiter(limit, **{"random": lambda: 0.5, "events": NOBODY, "longest_pause": 60.0, **options})
 
 
 # --- the quota
@@ -356,7 +356,7 @@ async def test_call_whose_queueing_does_not_count_is_never_refused() -> None:
     """Calls of a fan-out are neither refused for the length of the queue nor aborted by a pause."""
     link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd([throttled(10), reply()], latency=0.1), Ends()
     send = chained(Deadline(), link, to=end)
-    calls = [a_call(timeout=2, queueing_counts=False) for _ in range(6)]
+    calls = [a_call(timeout=2, counts_queueing=False) for _ in range(6)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, send, call)
@@ -430,7 +430,7 @@ async def test_burst_that_is_rejected_restarts_one_spacing_apart() -> None:
     """50 rejections at once make one pause and one cut; afterwards no window holds more than the quota."""
     record = Record()
     limit = RateLimit(50, burst=50, jitter=0)
-    link = limiter(limit, hub=Hub([record]))
+    link = limiter(limit, events=Dispatcher([record]))
     end = FarEnd(lambda call: throttled(2) if anyio.current_time() < 0.5 else reply(), latency=0.05)
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
@@ -452,7 +452,7 @@ async def test_burst_that_is_rejected_restarts_one_spacing_apart() -> None:
 async def test_single_rejection_changes_no_pace() -> None:
     """It may be random; only the pause follows."""
     record = Record()
-    link = limiter(RateLimit(10), hub=Hub([record]))
+    link = limiter(RateLimit(10), events=Dispatcher([record]))
     await link(a_call(), FarEnd([throttled(1)]))
     assert link.rate == 10.0
     assert record.of(RateChanged) == []

@@ -26,7 +26,7 @@ from bing_images_async.errors import (
     InvalidRequestError,
     MalformedResponseError,
 )
-from bing_images_async.events import AttemptFinished, Hub, RetryScheduled
+from bing_images_async.events import AttemptFinished, Dispatcher, RetryScheduled
 
 # --- the rule
 
@@ -158,8 +158,8 @@ def test_the_budget_is_a_bucket(steps: list[tuple[bool, int]]) -> None:
 # --- the loop
 
 
-def a_retry(hub: Hub = NOBODY, budget: RetryBudget | None = None, draw: float = 0.5, **policy: Any) -> Retry:
-    return Retry(RetryPolicy(**policy), budget or RetryBudget(), random=lambda: draw, hub=hub)
+def a_retry(events: Dispatcher = NOBODY, budget: RetryBudget | None = None, draw: float = 0.5, **policy: Any) -> Retry:
+    return Retry(RetryPolicy(**policy), budget or RetryBudget(), random=lambda: draw, events=events)
 
 
 @pytest.mark.anyio
@@ -168,7 +168,7 @@ async def test_it_tries_until_it_succeeds() -> None:
     record, budget = Record(), RetryBudget()
     end, call = FarEnd([refused(), reply(500), reply()], latency=1.0), a_call()
     await anyio.sleep(10)
-    assert await a_retry(Hub([record]), budget)(call, end) == reply()
+    assert await a_retry(Dispatcher([record]), budget)(call, end) == reply()
     assert end.times == pytest.approx([10.0, 11.05, 12.15])
     assert [(a.number, a.started, a.elapsed, a.status, a.error, dict(a.waited)) for a in call.attempts] == [
         (1, pytest.approx(10.0), pytest.approx(1.0), None, "ConnectionFailedError", {}),

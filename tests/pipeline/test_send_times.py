@@ -18,14 +18,14 @@ from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
 from bing_images_async._pipeline.send_times import SendTimes
 from bing_images_async._protocol.messages import Reply
 from bing_images_async.errors import DeadlineExceededError
-from bing_images_async.events import Hub
+from bing_images_async.events import Dispatcher
 from bing_images_async.testing import run
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
 def limiter(limit: RateLimit | None, draw: float = 0.5) -> RateLimiter:
-    return RateLimiter(limit, random=lambda: draw, hub=Hub(), longest_pause=60.0)
+    return RateLimiter(limit, random=lambda: draw, events=Dispatcher(), longest_pause=60.0)
 
 
 @define
@@ -197,7 +197,7 @@ async def test_wait_to_send_beyond_the_deadline_is_refused_at_once() -> None:
 async def test_wait_to_send_takes_no_time_of_calls_whose_queueing_does_not_count() -> None:
     """Their clock stands still, as while they wait to start."""
     transport = Transport(connects=lambda call: 0.5 if call is late else None)
-    link, late = limiter(RateLimit(1, per=10.0, jitter=0)), a_call(timeout=5, queueing_counts=False)
+    link, late = limiter(RateLimit(1, per=10.0, jitter=0)), a_call(timeout=5, counts_queueing=False)
     ends = Ends()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ends.collect, chained(Deadline(), link, to=transport), late)

@@ -256,7 +256,7 @@ async def _other(stage: Scene, case: Case, number: int, late: float) -> None:
 @WAYS
 @pytest.mark.parametrize("name", CASES)
 def test_cancelled_at_every_step(backend: Backend, by: By, name: str) -> None:
-    """Permits, slots, probes, sockets, retry tokens: all are where they belong, whenever the victim goes."""
+    """ConcurrencyLimiter, slots, probes, sockets, retry tokens: all are where they belong, whenever the victim goes."""
     steps = cancel_everywhere(_scenario(CASES[name]), by=by, backend=backend)
     figure(backend, f"cancelled by {by}: {name}", steps=steps)
     assert steps > 10

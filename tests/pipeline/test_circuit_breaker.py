@@ -27,8 +27,8 @@ from link_kit import (
 from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import Send
-from bing_images_async._pipeline.circuit_breaker import Breaker
-from bing_images_async._pipeline.concurrency import Permits
+from bing_images_async._pipeline.circuit_breaker import CircuitBreaker
+from bing_images_async._pipeline.concurrency import ConcurrencyLimiter
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.retry import Retry, RetryBudget, RetryPolicy
 from bing_images_async.errors import (
@@ -37,7 +37,7 @@ from bing_images_async.errors import (
     ResponseTooLargeError,
     ServiceUnavailableError,
 )
-from bing_images_async.events import BreakerChanged, Hub
+from bing_images_async.events import BreakerChanged, Dispatcher
 from bing_images_async.testing import run
 
 
@@ -48,11 +48,11 @@ class Broken:
     end: FarEnd = field(factory=lambda: FarEnd([refused()]))
     draw: Callable[[], float] = lambda: 1.0  # the gaps in full
     record: Record = field(factory=Record)
-    breaker: Breaker = field(init=False)
+    breaker: CircuitBreaker = field(init=False)
     send: Send = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.breaker = Breaker(self.end.wire, random=self.draw, hub=Hub([self.record]))
+        self.breaker = CircuitBreaker(self.end.wire, random=self.draw, events=Dispatcher([self.record]))
         self.send = chained(Deadline(), again, self.breaker, self.breaker.guard, to=self.end)
 
     async def fail(self, times: int = 10) -> None:
@@ -224,7 +224,7 @@ async def test_one_probe_at_a_time() -> None:
 async def test_a_probe_takes_no_longer_than_its_gap() -> None:
     """Two seconds at least: a short outage is noticed to be over though requests vanish without a trace."""
     it = Broken()
-    retry = Retry(RetryPolicy(attempts=1), RetryBudget(), random=lambda: 0.5, hub=NOBODY)
+    retry = Retry(RetryPolicy(attempts=1), RetryBudget(), random=lambda: 0.5, events=NOBODY)
     send = chained(retry, again, it.breaker, it.breaker.guard, to=it.end)
     await it.fail()
     it.end.script, it.end.latency = [reply()], None
@@ -342,8 +342,8 @@ async def test_who_fails_does_not_probe_before_who_waits() -> None:
 async def test_a_thousand_waiters_cost_a_probe_each_gap() -> None:
     """In a minute's outage a handful of requests; afterwards each is served, the first by number first."""
     it, ends = Broken(), Ends()
-    permits = Permits(1, it.end.wire, NOBODY)
-    retry = Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.0, hub=NOBODY)
+    permits = ConcurrencyLimiter(1, it.end.wire, NOBODY)
+    retry = Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.0, events=NOBODY)
     send = chained(Deadline(), retry, again, it.breaker, permits, it.breaker.guard, to=it.end)
     await it.fail()
     calls = [a_call(on_outage="wait", timeout=30) for _ in range(1_000)]
@@ -363,8 +363,8 @@ async def test_a_thousand_waiters_cost_a_probe_each_gap() -> None:
 async def test_who_waits_further_in_is_turned_back() -> None:
     """Calls that wait for a permit when it opens are called back, and wait or fail here."""
     end, ends = FarEnd([refused()], latency=0.1), Ends()
-    permits = Permits(10, end.wire, NOBODY)
-    breaker = Breaker(end.wire, random=lambda: 1.0, hub=NOBODY, on_open=permits.dismiss)
+    permits = ConcurrencyLimiter(10, end.wire, NOBODY)
+    breaker = CircuitBreaker(end.wire, random=lambda: 1.0, events=NOBODY, on_open=permits.dismiss)
     send = chained(again, breaker, permits, breaker.guard, to=end)
     first = [a_call() for _ in range(10)]
     fails, waits = [[a_call(on_outage=mode) for _ in range(50)] for mode in ("fail", "wait")]
@@ -476,7 +476,7 @@ async def test_who_fails_has_no_time_for_a_stall() -> None:
 async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
     """A stall, too, is looked for at the last moment."""
     it = await _stalled()
-    permits = Permits(10, it.end.wire, NOBODY)
+    permits = ConcurrencyLimiter(10, it.end.wire, NOBODY)
     send = chained(again, it.breaker, permits, it.breaker.guard, to=it.end)
     before = len(it.end.sent)
     one = anyio.CancelScope()

@@ -1,4 +1,4 @@
-"""Permits: never more at once than allowed, in order, and as many as the service bears."""
+"""ConcurrencyLimiter: never more at once than allowed, in order, and as many as the service bears."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hypothesis import given, settings, strategies as st
 from link_kit import NOBODY, Ends, FarEnd, Record, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
 
-from bing_images_async._pipeline.call import AttemptAborted, Call, Wire
-from bing_images_async._pipeline.concurrency import Permits
+from bing_images_async._pipeline.call import AttemptAborted, Call, InFlight
+from bing_images_async._pipeline.concurrency import ConcurrencyLimiter
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.wait_queue import WaitQueue
 from bing_images_async.errors import ConnectionFailedError, DeadlineExceededError
-from bing_images_async.events import ConcurrencyChanged, Hub
+from bing_images_async.events import ConcurrencyChanged, Dispatcher
 from bing_images_async.testing import run
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 WAYS = pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
 
 
-def permits(number: int, end: FarEnd, hub: Hub = NOBODY) -> Permits:
-    return Permits(number, end.wire, hub)
+def permits(number: int, end: FarEnd, events: Dispatcher = NOBODY) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(number, end.wire, events)
 
 
 # --- the limit, and the line before it
@@ -64,7 +64,7 @@ def test_never_above_the_limit(backend: Any, limit: int, arrivals: list[Arrival]
     busy = 0
 
     async def main() -> None:
-        link = Permits(limit, Wire(), NOBODY)
+        link = ConcurrencyLimiter(limit, InFlight(), NOBODY)
 
         async def arrive(arrival: Arrival) -> None:
             async def send(call: Call) -> Any:
@@ -103,7 +103,7 @@ def test_never_above_the_limit(backend: Any, limit: int, arrivals: list[Arrival]
 
 @pytest.mark.anyio
 async def test_a_retry_keeps_its_place() -> None:
-    """Permits go by the number of the call."""
+    """ConcurrencyLimiter go by the number of the call."""
     end = FarEnd(latency=1.0)
     link = permits(1, end)
     first, second, third, fourth = (a_call() for _ in range(4))
@@ -280,7 +280,7 @@ async def test_the_spare_permit_counts_too() -> None:
 # --- how many the service bears
 
 
-async def _attempts(link: Permits, end: FarEnd, outcomes: str) -> None:
+async def _attempts(link: ConcurrencyLimiter, end: FarEnd, outcomes: str) -> None:
     """One after another: `.` succeeds, `x` fails."""
     for outcome in outcomes:
         end.script = [refused() if outcome == "x" else reply()]
@@ -320,7 +320,7 @@ async def test_one_cut_per_epoch() -> None:
     """What was sent before the cut says nothing about the time after it."""
     record = Record()
     end, ends = FarEnd([refused()], latency=1.0), Ends()
-    link = permits(64, end, Hub([record]))
+    link = permits(64, end, Dispatcher([record]))
     async with anyio.create_task_group() as tasks:
         for _ in range(64):
             tasks.start_soon(ends.collect, chained(link, to=end), a_call())
@@ -363,7 +363,7 @@ async def test_queueing_may_be_nobodys_time() -> None:
     end, ends = FarEnd(latency=5.0), Ends()
     link = permits(1, end)
     send = chained(Deadline(), link, to=end)
-    calls = [a_call(timeout=6, queueing_counts=False) for _ in range(4)]
+    calls = [a_call(timeout=6, counts_queueing=False) for _ in range(4)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, send, call)
@@ -416,7 +416,7 @@ async def test_success_grows() -> None:
     """One more after C successes while at least half are on the wire, never above the maximum, and observers know."""
     record = Record()
     end = FarEnd(latency=0.01)
-    link = permits(10, end, Hub([record]))
+    link = permits(10, end, Dispatcher([record]))
     await _attempts(link, end, "x" * 5)
     assert link.limit == 7
 

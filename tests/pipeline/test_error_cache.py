@@ -15,16 +15,16 @@ from link_kit import ABUSE, NOBODY, QUOTA, Ends, FarEnd, Record, a_call, chained
 from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import Call, Send
-from bing_images_async._pipeline.circuit_breaker import Breaker
-from bing_images_async._pipeline.concurrency import Permits
+from bing_images_async._pipeline.circuit_breaker import CircuitBreaker
+from bing_images_async._pipeline.concurrency import ConcurrencyLimiter
 from bing_images_async._pipeline.deadline import Deadline
-from bing_images_async._pipeline.error_cache import Latch
+from bing_images_async._pipeline.error_cache import ErrorCache
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
 from bing_images_async._pipeline.retry import Retry, RetryBudget, RetryPolicy
 from bing_images_async._protocol.credentials import ApiKey
 from bing_images_async._protocol.error_mapping import api_error
 from bing_images_async._protocol.messages import Reply
-from bing_images_async.events import Hub, LatchChanged
+from bing_images_async.events import Dispatcher, LatchChanged
 
 DENIED = reply(401, b'{"error": {"code": "401", "message": "Access denied due to invalid subscription key."}}')
 
@@ -54,12 +54,12 @@ class Latched:
     end: FarEnd
     keys: Keys = field(factory=Keys)
     record: Record = field(factory=Record)
-    latch: Latch = field(init=False)
+    latch: ErrorCache = field(init=False)
     send: Send = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.end.key = self.keys.current
-        self.latch = Latch(self.keys, longest_pause=60.0, hub=Hub([self.record]))
+        self.latch = ErrorCache(self.keys, longest_pause=60.0, events=Dispatcher([self.record]))
         self.send = chained(self.latch, self.latch.guard, to=self.end)
 
     @property
@@ -294,9 +294,9 @@ async def test_giant_pause_is_probed_after_60_s_and_then_doubling_up_to_30_minut
     back = 3 * 3600.0
     record, budget = Record(), RetryBudget()
     end = FarEnd(lambda _: answer if anyio.current_time() < back else reply())
-    limiter = RateLimiter(RateLimit(10), random=lambda: 0.0, hub=NOBODY, longest_pause=60.0)
-    latch = Latch(Keys(), longest_pause=60.0, hub=Hub([record]), on_hold=limiter.abort)
-    retry = Retry(RetryPolicy(), budget, random=lambda: 0.5, hub=NOBODY)
+    limiter = RateLimiter(RateLimit(10), random=lambda: 0.0, events=NOBODY, longest_pause=60.0)
+    latch = ErrorCache(Keys(), longest_pause=60.0, events=Dispatcher([record]), on_hold=limiter.abort)
+    retry = Retry(RetryPolicy(), budget, random=lambda: 0.5, events=NOBODY)
     send = chained(Deadline(), retry, latch, limiter, latch.guard, to=end)
     assert await send(a_call(timeout=30, on_outage="wait")) == reply()
     gaps = [60.0, 120.0, 240.0, 480.0, 960.0, *[1800.0] * 6]
@@ -379,15 +379,15 @@ async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: Ra
     """Whether they wait for a permit or for a slot: none of them is sent once the service has said no."""
     end, ends, keys = FarEnd([answer], latency=0.5), Ends(), Keys()
     end.key = keys.current
-    permits = Permits(16, end.wire, NOBODY)
-    limiter = RateLimiter(limit, random=lambda: 0.5, hub=NOBODY, longest_pause=60)
+    permits = ConcurrencyLimiter(16, end.wire, NOBODY)
+    limiter = RateLimiter(limit, random=lambda: 0.5, events=NOBODY, longest_pause=60)
 
     def turn_back() -> None:
         permits.dismiss()
         limiter.abort()
 
-    latch = Latch(keys, longest_pause=60, hub=NOBODY, on_hold=turn_back)
-    breaker = Breaker(end.wire, random=lambda: 0.5, hub=NOBODY, on_open=turn_back)
+    latch = ErrorCache(keys, longest_pause=60, events=NOBODY, on_hold=turn_back)
+    breaker = CircuitBreaker(end.wire, random=lambda: 0.5, events=NOBODY, on_open=turn_back)
     send = chained(latch, breaker, permits, limiter, latch.guard, breaker.guard, to=end)
     calls = [a_call() for _ in range(1_000)]
     async with anyio.create_task_group() as tasks:
@@ -425,8 +425,8 @@ async def test_its_probe_is_not_the_breakers() -> None:
     """After a 401 the probe has all the time that an attempt has; and its failure opens no circuit."""
     end, keys = FarEnd([DENIED, reply()]), Keys()
     end.key = keys.current
-    latch = Latch(keys, longest_pause=60, hub=NOBODY)
-    breaker = Breaker(end.wire, random=lambda: 0.5, hub=NOBODY)
+    latch = ErrorCache(keys, longest_pause=60, events=NOBODY)
+    breaker = CircuitBreaker(end.wire, random=lambda: 0.5, events=NOBODY)
     send = chained(latch, breaker, latch.guard, breaker.guard, to=end)
     await send(a_call())
     await sleep_until(60.0)
