@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, events, models, params
 from ._fan_out import FanOut, Outcome, Progress
-from ._paging import ImagePager
+from ._pagination import ImagePager
 from ._pipeline.budget import Budget, Estimate
 from ._pipeline.call import Call, Middleware, Send
-from ._pipeline.pipeline import SessionStats
 from ._pipeline.rate_limit import RateLimit
 from ._pipeline.retry import RetryPolicy
+from ._pipeline.stats import SessionStats
 from ._protocol.credentials import ApiKey, Auth, Bearer, HeaderKey, SubscriptionKey
 from ._protocol.messages import Reply, Request
 from ._session import ImageSearchSession

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 import anyio
 from attrs import define, field
 
-from bing_images_async._pipeline.call import AttemptAborted, Call, InFlight, Send, compose
+from bing_images_async._pipeline.call import AttemptAborted, Call, CallState, InFlight, Send, compose
 from bing_images_async._protocol.messages import Reply, Request
 from bing_images_async.errors import AttemptTimeoutError, ConnectionFailedError
 from bing_images_async.events import Dispatcher, Event
@@ -46,7 +47,8 @@ def a_call(endpoint: str = "search", *, timeout: float | None = None, query: str
     now = anyio.current_time()
     if timeout is not None:
         options["deadline"] = now + timeout
-    return Call(endpoint, Request("GET", f"https://api.example/{endpoint}?q={query}"), started=now, **options)
+    state = CallState(options.pop("deadline", math.inf))
+    return Call(endpoint, Request("GET", f"https://api.example/{endpoint}?q={query}"), now, state=state, **options)
 
 
 Outcome = Reply | Exception
@@ -75,14 +77,14 @@ class FarEnd:
         if place in self.unsent:
             raise ValueError("not sent")
         if self.key is not None:
-            call.key_id = hash(self.key())
-        call.sent = anyio.current_time()
-        self.sent.append((call.sent, call))
+            call.state.key_id = hash(self.key())
+        call.state.sent = anyio.current_time()
+        self.sent.append((call.state.sent, call))
         self.wire.requests += 1
         self.most = max(self.most, self.wire.requests)
         try:
             outcome = self._outcome(call)
-            with anyio.move_on_after(call.attempt_timeout):
+            with anyio.move_on_after(call.state.attempt_timeout):
                 await (anyio.sleep_forever() if self.latency is None else anyio.sleep(self.latency))
                 if isinstance(outcome, Exception):
                     raise outcome

@@ -26,20 +26,17 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_version", "errors"}),
-    frozenset({"_validation"}),
-    frozenset({"models", "_enums", "_location", "_unset"}),
-    frozenset({"params", "events"}),
-    frozenset({"_protocol", "_options", "_transport"}),
+    frozenset({"_validation", "events", "models"}),
+    frozenset({"params"}),
+    frozenset({"_protocol", "_transport"}),
     frozenset({"_pipeline"}),
-    frozenset({"_lifecycle", "_settings", "_upload"}),
-    frozenset({"_fan_out", "_paging"}),
-    frozenset({"_endpoints"}),
+    frozenset({"_config", "_fan_out", "_lifecycle", "_pagination", "_upload"}),
     frozenset({"_session"}),
     frozenset({"", "__main__", "cli", "emulator", "testing"}),
 )
 """From the ground up. A module imports from lower floors and from its own package; `""` is the front door."""
 
-HTTPX = ("_transport", "_pipeline.send", "_session")
+HTTPX = ("_transport", "_pipeline.pipeline", "_pipeline.send", "_session")
 """All of the client that may import httpx; the packages of the top floor may as well."""
 TOP = ("testing", "cli", "emulator")
 

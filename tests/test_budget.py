@@ -59,7 +59,7 @@ async def test_a_request_is_reserved_before_it_is_sent() -> None:
         tasks.start_soon(spending, a_call(), end)
         await anyio.sleep(0.5)
         assert (spending.requests, spending.left) == (1, 0)
-        for link in (spending, spending.gate):
+        for link in (spending, spending.check_first):
             with pytest.raises(BudgetExceededError, match="budget of 1 requests"):
                 await link(a_call(), end)
     assert (spending.requests, spending.left) == (1, 0)

@@ -8,11 +8,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from attrs import evolve
 from session_kit import HOST, KEY, Service, page, session_with
 
 from bing_images_async import Call, Reply, Request, RetryPolicy, Send
-from bing_images_async._pipeline.call import compose
+from bing_images_async._pipeline.call import CallState, compose
 from bing_images_async.errors import BadRequestError, DeadlineExceededError, InvalidRequestError, ServerError
 from bing_images_async.testing import virtual_time
 
@@ -25,7 +24,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 def _call(**options: Any) -> Call:
-    return Call("search", Request("GET", f"{HOST}/v7.0/images/search?q=boat"), **options)
+    state = CallState(options.pop("deadline", math.inf))
+    return Call("search", Request("GET", f"{HOST}/v7.0/images/search?q=boat"), state=state, **options)
 
 
 # --- compose
@@ -137,13 +137,26 @@ async def test_a_link_can_put_another_request_in_its_place() -> None:
     service = Service()
 
     async def sign(call: Call, send: Send) -> Reply:
-        call.request = evolve(call.request, headers=(*call.request.headers, ("x-signature", "s")))
-        return await send(call)
+        return await send(call.with_request(call.request.with_header("x-signature", "s")))
 
     async with session_with(service, middleware=[sign]) as session:
         await session.search("boat")
     assert service.last.headers["x-signature"] == "s"
     assert service.last.headers["ocp-apim-subscription-key"] == KEY
+
+
+async def test_a_call_cannot_be_assigned_to() -> None:
+    """The error says what to do instead."""
+    service = Service()
+
+    async def assign(call: Call, send: Send) -> Reply:
+        with pytest.raises(AttributeError, match="with_request"):
+            call.request = Request("GET", HOST)
+        return await send(call)
+
+    async with session_with(service, middleware=[assign]) as session:
+        await session.search("boat")
+    assert len(service.requests) == 1
 
 
 async def test_a_link_can_send_twice() -> None:
@@ -214,7 +227,7 @@ async def test_links_of_users_run_once_per_attempt() -> None:
     runs: list[int] = []
 
     async def count(call: Call, send: Send) -> Reply:
-        runs.append(len(call.attempts))
+        runs.append(len(call.state.attempts))
         return await send(call)
 
     service = Service(b"", status=503)
@@ -247,26 +260,26 @@ async def test_waiting_is_written_down() -> None:
     call = _call()
     with call.waiting("ticket"):
         await anyio.sleep(2)
-        assert call.waiting_for == "ticket"
+        assert call.state.waiting_for == "ticket"
         with call.waiting("stamp"):
             await anyio.sleep(1)
-        assert call.waiting_for == "ticket"
+        assert call.state.waiting_for == "ticket"
     with call.waiting("ticket"):
         await anyio.sleep(3)
-    assert call.waiting_for == "the service"
-    assert call.waited == {"ticket": pytest.approx(6), "stamp": pytest.approx(1)}
+    assert call.state.waiting_for == "the service"
+    assert call.state.waited == {"ticket": pytest.approx(6), "stamp": pytest.approx(1)}
 
 
 async def test_the_clock_can_stand_still() -> None:
     """Then the deadline moves by as much as the wait took."""
     call = _call(deadline=anyio.current_time() + 5)
-    with anyio.move_on_after(5) as call.scope:
+    with anyio.move_on_after(5) as call.state.scope:
         with call.waiting("outage", clock_stops=True):
             await anyio.sleep(100)
         await anyio.sleep(4)
         assert call.deadline == pytest.approx(105)
         await anyio.sleep(2)
-    assert call.scope.cancelled_caught
+    assert call.state.scope.cancelled_caught
     assert anyio.current_time() == pytest.approx(105)
 
 

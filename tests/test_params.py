@@ -13,8 +13,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bing_images_async import _validation as checks
-from bing_images_async._enums import ItemAvailability
-from bing_images_async._options import CommonOptions, DetailsOptions, SearchOptions
 from bing_images_async.errors import InvalidRequestError
 from bing_images_async.models import NormalizedRectangle
 from bing_images_async.params import (
@@ -28,6 +26,7 @@ from bing_images_async.params import (
     ImageContent,
     ImageSize,
     ImageType,
+    ItemAvailability,
     License,
     Location,
     Module,
@@ -35,6 +34,7 @@ from bing_images_async.params import (
     SearchParams,
     TrendingParams,
 )
+from bing_images_async.params.keywords import CommonOptions, DetailsOptions, SearchOptions
 
 HERE = Location(47.60357, -122.3295, 100)
 CROP = NormalizedRectangle(left=0.25, top=0, right=1, bottom=0.5)

@@ -99,7 +99,7 @@ async def test_a_host_of_a_middlewares_own_is_kept(mode: str) -> None:
     """It is sent in the place of the address's, whoever looks on."""
 
     async def elsewhere(call: Call, send: Send) -> Reply:
-        call.request = call.request.with_header("Host", "other.test")
+        call = call.with_request(call.request.with_header("Host", "other.test"))
         return await send(call)
 
     async with (

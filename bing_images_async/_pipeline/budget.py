@@ -83,6 +83,10 @@ class BudgetGuard:
         """Requests that may still be sent."""
         return self._budget.requests - self._reserved
 
+    def cost_of(self, requests: int) -> float | None:
+        """What `requests` cost, if it is known what a thousand cost."""
+        return self._budget.cost(requests)
+
     @property
     def cost(self) -> float | None:
         """Of what was spent, if it is known."""
@@ -95,10 +99,10 @@ class BudgetGuard:
         try:
             return await send(call)
         finally:
-            if call.sent is None:
+            if call.state.sent is None:
                 self._reserved -= 1
 
-    def gate(self, call: Call, send: Send, /) -> Awaitable[Reply]:
+    def check_first(self, call: Call, send: Send, /) -> Awaitable[Reply]:
         """The first look, so that nobody waits for a slot that would be of no use."""
         self._check()
         return send(call)

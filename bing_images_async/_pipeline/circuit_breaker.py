@@ -26,6 +26,7 @@ from ..events import BreakerChanged, Dispatcher
 from .call import AttemptAborted, Call, InFlight, Send
 from .classification import failure_of, is_transient, was_sent_and_failed
 from .probe_gate import ProbeGate
+from .signals import Signals
 
 __all__ = ["CircuitBreaker"]
 
@@ -48,13 +49,12 @@ class CircuitBreaker:
         *,
         random: Callable[[], float],
         events: Dispatcher,
-        on_open: Callable[[], None] = lambda: None,
-        on_close: Callable[[], None] = lambda: None,
+        signals: Signals | None = None,
     ) -> None:
         self._random = random
         self._events = events
-        self._gate = ProbeGate(on_shut=on_open)
-        self._on_close = on_close
+        self._signals = signals or Signals()
+        self._gate = ProbeGate(self._signals)
         self._stall = _Stall(in_flight)
         self._failures = 0
         self._gap = _FIRST_GAP
@@ -81,7 +81,7 @@ class CircuitBreaker:
         except BaseException as error:
             if was_sent_and_failed(call, error):
                 self._learn(call, failed=True)
-            elif call.sent is not None and _shows_life(error):
+            elif call.state.sent is not None and _shows_life(error):
                 self._learn(call, failed=False)  # the service is there, whatever it sent
             else:
                 self._gate.abandon(call)
@@ -98,7 +98,7 @@ class CircuitBreaker:
         if self._gate.is_probed_by(call):
             self._probed_at = anyio.current_time()
             self._emit("half-open")
-            call.attempt_timeout = min(call.attempt_timeout, max(_SHORTEST_PROBE, self._gap))
+            call.state.attempt_timeout = min(call.state.attempt_timeout, max(_SHORTEST_PROBE, self._gap))
         elif self._stall.is_on():
             raise AttemptAborted
         self._stall.sending()
@@ -144,7 +144,7 @@ class CircuitBreaker:
         self._emit("open", self._gate.retry_after())
 
     def _close(self) -> None:
-        self._on_close()
+        self._signals.outage_over()
         self._gate.open()
         self._emit("closed")
 
@@ -182,9 +182,9 @@ class _Stall:
             self._silent_since = anyio.current_time()
 
     def answered(self, call: Call) -> None:
-        if call.sent is None:
+        if call.state.sent is None:
             return
-        latency = anyio.current_time() - call.sent
+        latency = anyio.current_time() - call.state.sent
         self._latency = latency if self._latency is None else 0.9 * self._latency + 0.1 * latency
         self._unanswered = 0
         self._silent_since = None

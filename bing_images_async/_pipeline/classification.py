@@ -23,11 +23,11 @@ _TRANSIENT = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
 
 def failure_of(call: Call, reply: Reply) -> ApiError | None:
     """The error that `reply` stands for, or `None` if it is a success; judged once per reply."""
-    if call.judged is not None and call.judged[0] is reply:
-        return call.judged[1]
+    if call.state.judged is not None and call.state.judged[0] is reply:
+        return call.state.judged[1]
     succeeded = 200 <= reply.status < 300 and reply.body.strip() != b""
     failure = None if succeeded else api_error(reply)
-    call.judged = (reply, failure)
+    call.state.judged = (reply, failure)
     return failure
 
 
@@ -62,7 +62,7 @@ def was_sent_and_failed(call: Call, error: BaseException) -> bool:
 
     A call that is cancelled by its own deadline while it waits for an answer is a timeout like any other.
     """
-    if call.sent is None:
+    if call.state.sent is None:
         return False
     if isinstance(error, BingImagesError):
         return is_transient(error, call.endpoint)

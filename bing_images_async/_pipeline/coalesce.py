@@ -48,8 +48,8 @@ class Coalesce:
                 await flight.landed.wait()
             if flight.reply is None and flight.error is None:
                 continue
-            call.attempts.extend(flight.leader.attempts)
-            call.reason = flight.leader.reason
+            call.state.attempts.extend(flight.leader.state.attempts)
+            call.state.reason = flight.leader.state.reason
             if flight.reply is not None:
                 return flight.reply
             assert flight.error is not None
@@ -60,11 +60,11 @@ class Coalesce:
         flight = self._flights[key] = _Flight(call)
         try:
             reply = await send(call)
-            if call.reason != "deadline":
+            if call.state.reason != "deadline":
                 flight.reply = reply
             return reply
         except BingImagesError as error:
-            if call.reason != "deadline" and not isinstance(error, DeadlineExceededError):
+            if call.state.reason != "deadline" and not isinstance(error, DeadlineExceededError):
                 flight.error = error
             raise
         finally:

@@ -72,7 +72,7 @@ class ConcurrencyLimiter:
             self._in_use -= 1
             self._grant()
 
-    def dismiss(self) -> None:
+    def abort(self) -> None:
         """Turn back every call that waits."""
         self._queue.abort()
 
@@ -114,7 +114,7 @@ class ConcurrencyLimiter:
         while len(self._recent) > size:
             self._failures -= self._recent.popleft()
         if failed:
-            if self._failures > _CONGESTED * size and call.sent is not None and call.sent > self._last_cut:
+            if self._failures > _CONGESTED * size and call.state.sent is not None and call.state.sent > self._last_cut:
                 self._cut()
         elif self._limit < self._most and self._in_flight.requests * 2 >= self.limit:
             self._successes += 1

@@ -14,6 +14,7 @@ import anyio
 from .._protocol.messages import Reply
 from ..errors import DeadlineExceededError
 from .call import Call, Send
+from .signals import Signals
 
 __all__ = ["Deadline"]
 
@@ -21,7 +22,9 @@ __all__ = ["Deadline"]
 class Deadline:
     """Ends each call at its `deadline`."""
 
-    def __init__(self) -> None:
+    def __init__(self, signals: Signals | None = None) -> None:
+        if signals is not None:
+            signals.paused = self.pause
         self._waiting: set[Call] = set()
         self._paused_until = -math.inf
 
@@ -32,23 +35,23 @@ class Deadline:
         # Where queueing is no time of the call anyway, the limiter's wait stops its clock, pauses included.
         waits = call.on_outage == "wait" and call.counts_queueing
         if waits:
-            call.deadline += max(0.0, self._paused_until - call.started)
+            call.state.deadline += max(0.0, self._paused_until - call.started)
             self._waiting.add(call)
         try:
-            with anyio.CancelScope(deadline=call.deadline) as call.scope:
+            with anyio.CancelScope(deadline=call.deadline) as call.state.scope:
                 return await send(call)
         finally:
             if waits:
                 self._waiting.discard(call)
         raise DeadlineExceededError(
             f"The call did not end in time ({call.deadline - call.started:.3g} s): it was waiting for "
-            f"{call.waiting_for}. Give it a longer timeout, or more room (rate_limit, max_concurrency).",
-            waited_for=call.waiting_for,
+            f"{call.state.waiting_for}. Give it a longer timeout, or more room (rate_limit, max_concurrency).",
+            waited_for=call.state.waiting_for,
         )
 
     def pause(self, seconds: float) -> None:
         """For `seconds` more nothing is sent, and that is no time of the calls that wait for outages."""
         self._paused_until = max(self._paused_until, anyio.current_time()) + seconds
         for call in self._waiting:
-            if not call.clock_paused:
+            if not call.state.clock_paused:
                 call.extend(seconds)

@@ -21,6 +21,7 @@ from ..events import Dispatcher, LatchChanged
 from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle
 from .probe_gate import ProbeGate
+from .signals import Signals
 
 __all__ = ["ErrorCache"]
 
@@ -38,12 +39,12 @@ class ErrorCache:
         *,
         longest_pause: float,
         events: Dispatcher,
-        on_hold: Callable[[], None] = lambda: None,
+        signals: Signals | None = None,
     ) -> None:
         self._key = key
         self._longest_pause = longest_pause
         self._events = events
-        self._gate = ProbeGate(on_shut=on_hold)
+        self._gate = ProbeGate(signals or Signals())
         self._reply: Reply | None = None
         self._failure: ApiError | None = None
         self._for_key: int | None = None
@@ -141,7 +142,7 @@ class ErrorCache:
         if is_news:
             self._probe_gap = min(2 * self._probe_gap, _LONGEST_PROBE_GAP) if is_probe else _FIRST_PROBE
         self._reply, self._failure = reply, failure
-        self._for_key = call.key_id if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
+        self._for_key = call.state.key_id if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
         self._gate.shut(now + wait, probe_at=now + self._probe_gap if _may_pass(failure) else None)
         if not _may_pass(failure):
             self._gate.dismiss()  # who waited for something else to pass

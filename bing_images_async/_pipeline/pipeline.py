@@ -1,9 +1,21 @@
-"""What a session and its siblings share: the carrier, and every link of the chain that keeps a state.
+"""The pipeline of a session: every step that keeps state, made once and shared with the session's siblings.
 
-The chain, outermost first (docs/design.md says why in this order):
+The steps, outermost first. docs/design.md gives the reason for the order, and draws what goes back up.
 
-    deadline, coalesce, retry
-        then per attempt: users' middleware, latch, breaker, permits, rate limit, budget, guards, terminal
+     1  deadline           one monotonic deadline over everything below
+     2  coalesce           equal calls in flight share one request
+     3  retry              the loop; the steps below run once per attempt
+     4  budget             first look: nobody waits for what the budget no longer allows
+     5  user middleware
+     6  error cache        a refused key, a used-up quota, suspected abuse: answered from memory
+     7  circuit breaker    the service is down: fail, or wait for a probe
+     8  concurrency        so many attempts at once
+     9  error cache        second look: nobody waits for a slot that cannot be used
+    10  rate limit         so many per second
+    11  budget             reserve one request
+    12  error cache, circuit breaker: last look, since the attempt has waited
+    13  counting
+    14  send               add the key, send, read the reply within bounds
 """
 
 from __future__ import annotations
@@ -11,10 +23,11 @@ from __future__ import annotations
 import random
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import anyio
 import httpx
-from attrs import field, frozen
+from attrs import asdict
 
 from .._protocol.credentials import Auth
 from .._protocol.messages import Reply
@@ -24,7 +37,7 @@ from ..errors import BingImagesError
 from ..events import CallFinished, CallStarted, Dispatcher
 from ..params import CommonParams
 from .budget import Budget, BudgetGuard, Estimate
-from .call import Call, InFlight, Link, Middleware, Send, compose
+from .call import Call, InFlight, Middleware, Send, Step, compose
 from .circuit_breaker import CircuitBreaker
 from .coalesce import Coalesce
 from .concurrency import ConcurrencyLimiter
@@ -33,70 +46,22 @@ from .error_cache import ErrorCache
 from .rate_limit import RateLimit, RateLimiter
 from .retry import Retry, RetryBudget, RetryPolicy
 from .send import KeySource, SendStep
+from .signals import Signals
+from .stats import Counters, SessionStats
 
-__all__ = ["Pipeline", "SessionStats"]
-
-
-@frozen(kw_only=True)
-class SessionStats:
-    """A session and its siblings at one moment; counts are since it was made."""
-
-    calls: int
-    """Calls that passed their checks."""
-    succeeded: int
-    failed: int
-    """Calls that ended in an error."""
-    cancelled: int
-    attempts: int
-    """Requests that were sent."""
-    retries: int
-    throttled: int
-    """Answers that said there were too many requests."""
-    waiting: int
-    """Calls that wait: for the service to come back, for a permit, or for their slot."""
-    in_flight: int
-    """Requests that are on the wire."""
-    permits: int
-    """Attempts that may be under way at once; falls when the service is congested."""
-    permits_in_use: int
-    rate: float | None
-    """Requests per second at this moment; `None` if unpaced."""
-    breaker: str
-    """`closed`, `open` or `half-open`."""
-    latched: str | None
-    """The error that calls get without being sent, by its name."""
-    latched_for: float | None = None
-    """Seconds for which calls get it; `None` if there is none."""
-    next_probe: float | None = None
-    """Seconds until a call with `on_outage="wait"` asks the service again; `None` if those calls get it as well."""
-    budget_spent: int | None
-    """Requests of the budget that were sent, or are about to be; `None` without a budget."""
-    budget_left: int | None
-    """Requests that may still be sent."""
-    cost: float | None
-    """Of `budget_spent`, if the budget knows what requests cost."""
-    retry_tokens: int
-    """What is left of the retry budget (of 500)."""
-    idle_connections: int | None
-    """`None` with a client of the user's own."""
-    open_connections: int | None
-
-
-@frozen
-class Counts:
-    """Mutable counters behind `SessionStats`."""
-
-    values: dict[str, int] = field(
-        factory=lambda: dict.fromkeys(("calls", "succeeded", "failed", "cancelled", "attempts", "retries"), 0)
-    )
-
-    def add(self, name: str, number: int = 1) -> None:
-        """Count."""
-        self.values[name] += number
+__all__ = ["Pipeline"]
 
 
 class Pipeline:
-    """Made once per session; `chain()` makes a `Send` for each of its siblings."""
+    """Made once per session; `build()` makes a `Send` for each retry policy among its siblings.
+
+    Args:
+        client: sends the requests.
+        pool: the connections of the session's own client; `None` for a lent one.
+        origin: scheme, host and port that the key may go to.
+        longest_pause: seconds; a longer pause that the service asks for goes to the error cache.
+        draw: the source of jitter.
+    """
 
     def __init__(
         self,
@@ -114,62 +79,59 @@ class Pipeline:
         events: Dispatcher,
         draw: random.Random,
     ) -> None:
-        self.events = events
-        self.counts = Counts()
         self.max_concurrency = max_concurrency
-        self._rate_limit = rate_limit
-        self._budget = budget
-        self._spending = None if budget is None else BudgetGuard(budget)
+        self._events = events
+        self._counters = Counters()
         self._pool = pool
-        self._in_flight = InFlight()
-        self._draw = draw.random
-        self._retry_budget = RetryBudget()
+        self._draw = draw
+        self._rate_limit = rate_limit
         self._middleware = tuple(middleware)
-        self._deadline = Deadline()
+        self._in_flight = InFlight()
+        self._retry_budget = RetryBudget()
+        self._budget = None if budget is None else BudgetGuard(budget)
+
+        signals = Signals(abort_waiting=self._abort_waiting)
+        jitter = draw.random
+        self._deadline = Deadline(signals)
         self._coalesce = Coalesce()
+        self._error_cache = ErrorCache(key.ask, longest_pause=longest_pause, events=events, signals=signals)
+        self._circuit_breaker = CircuitBreaker(self._in_flight, random=jitter, events=events, signals=signals)
         self._concurrency = ConcurrencyLimiter(max_concurrency, self._in_flight, events)
         self._limiter = RateLimiter(
-            rate_limit, random=self._draw, events=events, longest_pause=longest_pause, on_pause=self._deadline.pause
+            rate_limit, random=jitter, events=events, longest_pause=longest_pause, signals=signals
         )
-        self._circuit_breaker = CircuitBreaker(
-            self._in_flight, random=self._draw, events=events, on_open=self._turn_back, on_close=self._limiter.restart
-        )
-        self._error_cache = ErrorCache(key.ask, longest_pause=longest_pause, events=events, on_hold=self._turn_back)
-        self.terminal = SendStep(client, key, auth, origin, self._in_flight, BodyLimits(), self._recheck)
+        self._send = SendStep(client, key, auth, origin, self._in_flight, BodyLimits(), self._check_gates)
 
-    def chain(self, policy: RetryPolicy) -> Send:
-        """The whole chain, with `policy` for its retries."""
-        retry = Retry(policy, self._retry_budget, random=self._draw, events=self.events)
-        latch, breaker, spending = self._error_cache, self._circuit_breaker, self._spending
-        first: tuple[Link, ...] = () if spending is None else (spending.gate,)
-        last: tuple[Link, ...] = () if spending is None else (spending,)
-        links: tuple[Link, ...] = (
+    def build(self, policy: RetryPolicy) -> Send:
+        """All steps, with `policy` for the retries."""
+        budget = self._budget
+        steps: list[Step] = [
             self._deadline,
             self._coalesce,
-            retry,
-            *first,
+            Retry(policy, self._retry_budget, random=self._draw.random, events=self._events),
+            *(() if budget is None else (budget.check_first,)),
             *self._middleware,
-            latch,
-            breaker,
+            self._error_cache,
+            self._circuit_breaker,
             self._concurrency,
-            latch.guard,  # nobody goes and waits for a slot that is of no use
+            self._error_cache.guard,
             self._limiter,
-            *last,
-            latch.guard,
-            breaker.guard,
+            *(() if budget is None else (budget,)),
+            self._error_cache.guard,
+            self._circuit_breaker.guard,
             self._count,
-        )
-        return compose(links, self.terminal)
+        ]
+        return compose(steps, self._send)
 
     async def fetch(self, call: Call) -> Reply:
-        """A file of the service's own, within the call's deadline; no part of the API's quota."""
-        return await self._deadline(call, self.terminal.fetch)
+        """Get a file of the service's own within the call's deadline. It counts against no quota."""
+        return await self._deadline(call, self._send.fetch)
 
     @contextmanager
     def watch(self, call: Call, question: CommonParams) -> Generator[None]:
-        """Count `call`, tell observers of it, and write on its error what was tried."""
-        counts, events = self.counts, self.events
-        counts.add("calls")
+        """Count `call`, emit its events, and put on its error what was tried."""
+        counters, events = self._counters, self._events
+        counters.calls += 1
         if events:
             query = getattr(question, "query", None)
             events.emit(
@@ -177,21 +139,21 @@ class Pipeline:
                     at=call.started, call=call.number, endpoint=call.endpoint, priority=call.priority, query=query
                 )
             )
-        ended = "cancelled"
+        ended: Literal["succeeded", "failed", "cancelled"] = "cancelled"
         failure: str | None = "Cancelled"
         try:
             yield
             ended, failure = "succeeded", None
         except BingImagesError as error:
             ended, failure = "failed", type(error).__name__
-            error.attempts = tuple(call.attempts)
-            error.reason = call.reason
+            error.attempts = call.attempts
+            error.reason = call.state.reason
             raise
-        except Exception as error:  # a middleware's own
+        except Exception as error:  # of a middleware
             ended, failure = "failed", type(error).__name__
             raise
         finally:
-            counts.add(ended)
+            setattr(counters, ended, getattr(counters, ended) + 1)
             if events:
                 events.emit(
                     CallFinished(
@@ -199,20 +161,19 @@ class Pipeline:
                         call=call.number,
                         endpoint=call.endpoint,
                         elapsed=anyio.current_time() - call.started,
-                        attempts=len(call.attempts),
+                        attempts=len(call.state.attempts),
                         error=failure,
                     )
                 )
 
     def stats(self) -> SessionStats:
         """A snapshot."""
-        pool, spending = self._pool, self._spending
+        pool, budget = self._pool, self._budget
+        waiting = (self._error_cache, self._circuit_breaker, self._concurrency, self._limiter)
         return SessionStats(
-            **self.counts.values,
+            **asdict(self._counters),
             throttled=self._limiter.throttled,
-            waiting=sum(
-                link.waiting for link in (self._error_cache, self._circuit_breaker, self._concurrency, self._limiter)
-            ),
+            waiting=sum(step.waiting for step in waiting),
             in_flight=self._in_flight.requests,
             permits=self._concurrency.limit,
             permits_in_use=self._concurrency.in_use,
@@ -221,41 +182,40 @@ class Pipeline:
             latched=self._error_cache.error,
             latched_for=self._error_cache.retry_after,
             next_probe=self._error_cache.next_probe,
-            budget_spent=None if spending is None else spending.requests,
-            budget_left=None if spending is None else spending.left,
-            cost=None if spending is None else spending.cost,
+            budget_spent=None if budget is None else budget.requests,
+            budget_left=None if budget is None else budget.left,
+            cost=None if budget is None else budget.cost,
             retry_tokens=self._retry_budget.tokens,
             idle_connections=None if pool is None else pool.idle_connections,
             open_connections=None if pool is None else pool.open_connections,
         )
 
     def estimate(self, *, queries: int, requests: int, most: int) -> Estimate:
-        """What so many requests cost and how long they take, under the session's budget and rate limit."""
+        """What so many requests cost and how long they take, under the budget and the rate limit."""
         budget, limit = self._budget, self._rate_limit
         return Estimate(
             queries=queries,
             requests=requests,
             most=most,
-            cost=None if budget is None else budget.cost(requests),
-            highest_cost=None if budget is None else budget.cost(most),
+            cost=None if budget is None else budget.cost_of(requests),
+            highest_cost=None if budget is None else budget.cost_of(most),
             seconds=None if limit is None else max(0, requests - limit.burst) * limit.spacing,
-            budget_left=None if self._spending is None else self._spending.left,
+            budget_left=None if budget is None else budget.left,
         )
 
     async def _count(self, call: Call, send: Send, /) -> Reply:
-        """The last link: whatever went to the wire was an attempt, of one call, however it ended."""
+        """Count what was sent, however it ended."""
         try:
             return await send(call)
         finally:
-            if call.sent is not None:
-                self.counts.add("attempts")
-                self.counts.add("retries", min(1, len(call.attempts)))
+            if call.state.sent is not None:
+                self._counters.attempts += 1
+                self._counters.retries += bool(call.state.attempts)
 
-    def _recheck(self, call: Call) -> None:
+    def _check_gates(self, call: Call) -> None:
         self._error_cache.check(call)
         self._circuit_breaker.check(call)
 
-    def _turn_back(self) -> None:
-        """A gate was shut: nobody who is not on the wire yet may stay on the way there."""
-        self._concurrency.dismiss()
+    def _abort_waiting(self) -> None:
+        self._concurrency.abort()
         self._limiter.abort()

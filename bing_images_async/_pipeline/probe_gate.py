@@ -8,11 +8,11 @@ it may have been shut while the call waited for a permit or a slot.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import anyio
 
 from .call import AttemptAborted, Call
+from .signals import Signals
 from .wait_queue import WaitQueue
 
 __all__ = ["ProbeGate"]
@@ -24,8 +24,8 @@ class ProbeGate:
     Calls that wait for the gate (`on_outage="wait"`) may probe it earlier than others.
     """
 
-    def __init__(self, *, on_shut: Callable[[], None]) -> None:
-        self._on_shut = on_shut
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
         self._shut_until: float | None = None
         self._probe_at = -math.inf  # for calls that wait
         self._probe: Call | None = None
@@ -93,7 +93,7 @@ class ProbeGate:
         self._shut_until = until
         self._probe_at = until if probe_at is None else min(until, probe_at)
         self._probe = None
-        self._on_shut()
+        self._signals.abort_waiting()
         self._queue.abort(where=lambda call: call.on_outage == "fail")
         self._queue.wake()
 
@@ -111,7 +111,7 @@ class ProbeGate:
         """`call` ends without having found out anything; if it was the probe, the next in line is."""
         if self._probe is call:
             self._probe = None
-            call.is_probe = False
+            call.state.is_probe = False
             self._queue.wake()
 
     def _due(self) -> float:
@@ -126,4 +126,4 @@ class ProbeGate:
 
     def _take_as_probe(self, call: Call) -> None:
         self._probe = call
-        call.is_probe = True
+        call.state.is_probe = True

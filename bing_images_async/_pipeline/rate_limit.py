@@ -38,6 +38,7 @@ from .call import AttemptAborted, Call, Send
 from .classification import failure_of, is_throttle, pause_of
 from .gcra import Gcra
 from .send_times import SendTime, SendTimes
+from .signals import Signals
 from .wait_queue import WaitQueue
 
 __all__ = ["RateLimit", "RateLimiter"]
@@ -129,12 +130,13 @@ class RateLimiter:
         random: Callable[[], float],
         events: Dispatcher,
         longest_pause: float,
-        on_pause: Callable[[float], None] = lambda _: None,
+        signals: Signals | None = None,
     ) -> None:
         self._random = random
         self._events = events
         self._longest_pause = longest_pause
-        self._on_pause = on_pause
+        self._signals = signals or Signals()
+        self._signals.outage_over = self.restart
         number, span = (math.inf, _DEFAULT_WINDOW + _DEFAULT_JITTER) if limit is None else limit.window
         per = _DEFAULT_WINDOW if limit is None else limit.per
         self._spacing_at_1 = span if limit is None else limit.spacing * limit.requests / limit.per
@@ -165,15 +167,15 @@ class RateLimiter:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send in a slot, and take note of a rejection."""
         attempt = await self._start(call)
-        call.on_connecting = partial(self._connecting, attempt)
-        call.on_sending = partial(self._sending, call, attempt)
+        call.state.on_connecting = partial(self._connecting, attempt)
+        call.state.on_sending = partial(self._sending, call, attempt)
         try:
             reply = await send(call)
             attempt.is_sent = True  # also by a transport that calls no hooks
         finally:
-            attempt.is_sent = attempt.is_sent or (call.sent is not None and not attempt.has_connected)
+            attempt.is_sent = attempt.is_sent or (call.state.sent is not None and not attempt.has_connected)
             self._end(attempt)
-            call.on_connecting = call.on_sending = None
+            call.state.on_connecting = call.state.on_sending = None
         failure = failure_of(call, reply)
         if failure is not None and is_throttle(failure):
             self._reject(call, attempt, failure)
@@ -334,7 +336,7 @@ class RateLimiter:
             if self._pace.reject(now=now, sent=sent.at, accepted=accepted, resume_at=resume_at) and self._events:
                 self._events.emit(RateChanged(at=now, rate=self._pace.rate(now), previous=before))
         if resume_at > self._resume_at:
-            self._on_pause(resume_at - max(now, self._resume_at))
+            self._signals.paused(resume_at - max(now, self._resume_at))
             self._resume_at = resume_at
             self._delay(resume_at)
             for queue in (self._starting, self._connected):

@@ -143,23 +143,23 @@ class Retry:
             except BaseException:
                 self._budget.give(cost)  # cancelled: it cannot be said that the retry failed
                 raise
-            if call.sent is None:
+            if call.state.sent is None:
                 self._budget.give(cost)  # it was refused before it was sent
                 cost = 0
             if failure is None:
                 assert reply is not None
                 self._budget.give(max(1, cost))
                 return reply
-            if call.may_resend and not has_resent and self._policy.attempts > 1:
-                has_resent = call.needs_new_connection = True
+            if call.state.may_resend and not has_resent and self._policy.attempts > 1:
+                has_resent = call.state.needs_new_connection = True
                 continue
             # While an outage is being waited for, what a probe finds out is not held against its call.
-            waits = call.on_outage == "wait" and (call.is_probe or not is_throttle(failure))
-            counted += not (waits and call.is_probe)
+            waits = call.on_outage == "wait" and (call.state.is_probe or not is_throttle(failure))
+            counted += not (waits and call.state.is_probe)
             decision = self._decide(call, max(1, counted), failure)
             cost = 0 if waits else RetryBudget.THROTTLE if is_throttle(failure) else RetryBudget.TRANSIENT
             if not decision.retry or not self._budget.spend(cost):
-                call.reason = "retry_budget" if decision.retry else decision.reason
+                call.state.reason = "retry_budget" if decision.retry else decision.reason
                 if reply is not None:
                     return reply
                 raise failure
@@ -177,8 +177,8 @@ class Retry:
     async def _attempt(self, call: Call, send: Send) -> tuple[Reply | None, BingImagesError | None]:
         """One attempt, written down once it has ended."""
         began = anyio.current_time()
-        call.sent, call.is_probe, call.may_resend = None, False, False
-        call.attempt_timeout = math.inf if self._policy.attempt_timeout is None else self._policy.attempt_timeout
+        call.state.sent, call.state.is_probe, call.state.may_resend = None, False, False
+        call.state.attempt_timeout = math.inf if self._policy.attempt_timeout is None else self._policy.attempt_timeout
         reply: Reply | None = None
         failure: BingImagesError | None
         try:
@@ -193,19 +193,19 @@ class Retry:
         return reply, failure
 
     def _note(self, call: Call, began: float, reply: Reply | None, failure: BaseException | None) -> None:
-        if call.sent is None:
+        if call.state.sent is None:
             return
         ended = anyio.current_time()
         attempt = Attempt(
-            number=len(call.attempts) + 1,
+            number=len(call.state.attempts) + 1,
             started=began - call.started,
             elapsed=ended - began,
             status=None if reply is None else reply.status,
             error=None if reply is not None else _name(failure),
-            waited=call.waited,
+            waited=call.state.waited,
         )
-        call.attempts.append(attempt)
-        call.waited = {}
+        call.state.attempts.append(attempt)
+        call.state.waited = {}
         if self._events:
             self._events.emit(
                 AttemptFinished(
@@ -225,7 +225,7 @@ class Retry:
                 RetryScheduled(
                     at=anyio.current_time(),
                     call=call.number,
-                    number=len(call.attempts) + 1,
+                    number=len(call.state.attempts) + 1,
                     wait=decision.wait,
                     error=type(failure).__name__,
                 )

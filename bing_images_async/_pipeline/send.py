@@ -119,7 +119,7 @@ class SendStep:
     async def _send(self, call: Call, key: ApiKey | None, limits: BodyLimits, in_flight: InFlight) -> Reply:
         if self._client.is_closed:
             raise SessionStateError("The httpx.AsyncClient of this session is closed: nothing can be sent any more.")
-        call.key_id = None if key is None else hash(key)
+        call.state.key_id = None if key is None else hash(key)
         in_flight.requests += 1
         try:
             # The frames below this one hold the request with the key; they have ended when the error is raised.
@@ -131,8 +131,8 @@ class SendStep:
         raise outcome
 
     async def _outcome(self, call: Call, key: ApiKey | None, limits: BodyLimits) -> Reply | BingImagesError:
-        call.sent = now = anyio.current_time()
-        time_limit = call.attempt_timeout
+        call.state.sent = now = anyio.current_time()
+        time_limit = call.state.attempt_timeout
         redaction = _Redaction(key)
         try:
             with anyio.CancelScope(deadline=now + time_limit) as scope:
@@ -154,7 +154,7 @@ class SendStep:
                 _cut_at_transport(fault)
                 raise
             if (stale := _find(fault, StaleConnectionError)) is not None:
-                call.may_resend = call.request.upload is None or not stale.has_written
+                call.state.may_resend = call.request.upload is None or not stale.has_written
             return ours
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
@@ -162,9 +162,9 @@ class SendStep:
         """The request with the key. Raises `InvalidRequestError` for what cannot be sent."""
         question = call.request
         extensions: dict[str, Any] = {"timeout": _NO_TIMEOUTS}
-        if call.on_sending is not None or call.on_connecting is not None:
+        if call.state.on_sending is not None or call.state.on_connecting is not None:
             extensions["trace"] = trace
-        if call.needs_new_connection:
+        if call.state.needs_new_connection:
             extensions[NEW_CONNECTION] = True
         request: httpx.Request
         try:
@@ -267,19 +267,19 @@ class _Trace:
         self._recheck = recheck
 
     async def __call__(self, event: str, _: Mapping[str, Any]) -> None:
-        call = self._call
+        state = self._call.state
         if event.endswith(".send_request_headers.started"):
-            assert call.on_sending is not None
-            before, call.sent = anyio.current_time(), None
+            assert state.on_sending is not None
+            before, state.sent = anyio.current_time(), None
             deadline, self._scope.deadline = self._scope.deadline, math.inf
-            await call.on_sending()
+            await state.on_sending()
             now = anyio.current_time()
             self._scope.deadline = deadline + (now - before)
             if now != before:
-                self._recheck(call)
-            call.sent = now
-        elif event.endswith(".connect_tcp.started") and call.on_connecting is not None:
-            call.on_connecting()
+                self._recheck(self._call)
+            state.sent = now
+        elif event.endswith(".connect_tcp.started") and state.on_connecting is not None:
+            state.on_connecting()
 
 
 # --- the reply

@@ -14,9 +14,9 @@ import anyio
 import click
 from attrs import frozen
 
+from .._config import environment
 from .._protocol.request_building import Service as Address
 from .._session import DEFAULT_BASE_URL
-from .._settings import environment
 from .._version import __version__
 from ..errors import BingImagesError
 from .exit_codes import Exit, exit_code

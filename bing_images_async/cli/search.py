@@ -9,7 +9,7 @@ import anyio
 import click
 from attrs import frozen
 
-from .._paging import ImagePager
+from .._pagination import ImagePager
 from .._protocol.decoding import unstructure
 from .._session import ImageSearchSession
 from ..models import Image, ImageAnswer

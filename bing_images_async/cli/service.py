@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import click
 from attrs import frozen
 
+from .._config import environment
 from .._session import DEFAULT_BASE_URL, ImageSearchSession
-from .._settings import environment
 from .options import Option
 from .progress import Bar
 from .streams import say

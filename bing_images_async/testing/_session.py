@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from .._config import KeyLike
 from .._session import ImageSearchSession
-from .._settings import KeyLike
 
 __all__ = ["Handler", "session_for"]
 

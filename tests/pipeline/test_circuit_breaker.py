@@ -31,6 +31,7 @@ from bing_images_async._pipeline.circuit_breaker import CircuitBreaker
 from bing_images_async._pipeline.concurrency import ConcurrencyLimiter
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.retry import Retry, RetryBudget, RetryPolicy
+from bing_images_async._pipeline.signals import Signals
 from bing_images_async.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
@@ -234,8 +235,8 @@ async def test_a_probe_takes_no_longer_than_its_gap() -> None:
             ends, call = Ends(), a_call()
             await ends.collect(send, call)
             if len(it.end.sent) > before:
-                assert call.sent is not None
-                lengths.append(anyio.current_time() - call.sent)
+                assert call.state.sent is not None
+                lengths.append(anyio.current_time() - call.state.sent)
                 break
             await anyio.sleep(0.05)
     assert lengths == pytest.approx([2.0, 2.0, 4.0, 8.0, 8.0])
@@ -320,7 +321,7 @@ async def test_fail_and_wait() -> None:
         assert it.breaker.waiting == 1
         it.end.script = [reply()]
     assert ends[patient] == reply()
-    assert (patient.sent, patient.waited["breaker"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (patient.state.sent, patient.state.waited["breaker"]) == (pytest.approx(1.0), pytest.approx(1.0))
 
 
 @pytest.mark.anyio
@@ -364,7 +365,7 @@ async def test_who_waits_further_in_is_turned_back() -> None:
     """Calls that wait for a permit when it opens are called back, and wait or fail here."""
     end, ends = FarEnd([refused()], latency=0.1), Ends()
     permits = ConcurrencyLimiter(10, end.wire, NOBODY)
-    breaker = CircuitBreaker(end.wire, random=lambda: 1.0, events=NOBODY, on_open=permits.dismiss)
+    breaker = CircuitBreaker(end.wire, random=lambda: 1.0, events=NOBODY, signals=Signals(abort_waiting=permits.abort))
     send = chained(again, breaker, permits, breaker.guard, to=end)
     first = [a_call() for _ in range(10)]
     fails, waits = [[a_call(on_outage=mode) for _ in range(50)] for mode in ("fail", "wait")]
@@ -455,7 +456,9 @@ async def test_a_stall_ends(how: str) -> None:
             tasks.cancel_scope.cancel()
     assert ends[patient] == reply()
     assert it.breaker.state == "closed"
-    assert patient.sent == pytest.approx(it.end.times[before] + {"answer": 5.0, "cancel": 4.5, "outage": 6.0}[how])
+    assert patient.state.sent == pytest.approx(
+        it.end.times[before] + {"answer": 5.0, "cancel": 4.5, "outage": 6.0}[how]
+    )
 
 
 @pytest.mark.anyio

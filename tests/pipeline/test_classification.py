@@ -123,7 +123,7 @@ async def test_sent_and_failed() -> None:
     """Unsent and cancelled attempts say nothing; one cut off by the call's own deadline is a timeout."""
     call = a_call(timeout=5)
     assert verdict.was_sent_and_failed(call, refused()) is False
-    call.sent = 0.0
+    call.state.sent = 0.0
     assert verdict.was_sent_and_failed(call, refused()) is True
     assert verdict.was_sent_and_failed(call, MalformedResponseError("HTML")) is False
     cancelled = anyio.get_cancelled_exc_class()

@@ -49,7 +49,7 @@ async def test_one_request_for_all() -> None:
     assert len(end.sent) == 2
     assert all(call.attempts == calls[0].attempts for call in calls)
     assert [attempt.status for attempt in calls[9].attempts] == [500, 200]
-    assert calls[9].waited == {"another call's answer": pytest.approx(2.05 - 0.09)}
+    assert calls[9].state.waited == {"another call's answer": pytest.approx(2.05 - 0.09)}
     await send(shared())
     assert (len(end.sent), link._flights) == (3, {})
 
@@ -75,9 +75,8 @@ async def test_what_differs_is_not_shared(other: dict[str, Any]) -> None:
 @pytest.mark.anyio
 async def test_uploads_are_never_shared() -> None:
     """Comparing megabytes is no saving."""
-    end, calls = FarEnd(latency=1.0), [shared(), shared()]
-    for call in calls:
-        call.request = evolve(call.request, upload=Upload("boat.jpg", b"same"))
+    end, upload = FarEnd(latency=1.0), Upload("boat.jpg", b"same")
+    calls = [call.with_request(evolve(call.request, upload=upload)) for call in (shared(), shared())]
     await together(chained(Coalesce(), to=end), *calls)
     assert len(end.sent) == 2
 
@@ -129,8 +128,8 @@ async def test_errors_are_shared_as_copies() -> None:
     assert all(isinstance(error, ConnectionFailedError) for error in errors)
     assert len({id(error) for error in errors}) == 3
     assert {str(error) for error in errors} == {"refused"}
-    assert [call.reason for call in calls] == ["attempts"] * 3
-    assert [len(call.attempts) for call in calls] == [3] * 3
+    assert [call.state.reason for call in calls] == ["attempts"] * 3
+    assert [len(call.state.attempts) for call in calls] == [3] * 3
     assert len(end.sent) == 3
 
 
@@ -139,7 +138,7 @@ async def test_the_reason_is_shared_with_the_reply() -> None:
     """Followers learn as well why nobody tried again."""
     calls = [shared(), shared()]
     await together(chained(Coalesce(), a_retry(), to=FarEnd([reply(500)], latency=1.0)), *calls)
-    assert [call.reason for call in calls] == ["attempts"] * 2
+    assert [call.state.reason for call in calls] == ["attempts"] * 2
 
 
 @pytest.mark.anyio
@@ -149,7 +148,7 @@ async def test_the_leaders_deadline_is_its_own(script: Any) -> None:
     end, hasty, patient = FarEnd(script, latency=1.0), shared(timeout=1.02), shared(timeout=20)
     retry = Retry(RetryPolicy(base=10, cap=10), RetryBudget(), random=lambda: 0.5, events=NOBODY)
     ends = await together(chained(Deadline(), Coalesce(), retry, to=end), hasty, patient)
-    assert hasty.reason == "deadline"
+    assert hasty.state.reason == "deadline"
     assert ends[hasty] == script[0]
     assert ends[patient] == reply()
     assert (len(end.sent), len(patient.attempts)) == (2, 1)

@@ -72,7 +72,7 @@ def test_never_above_the_limit(backend: Any, limit: int, arrivals: list[Arrival]
                 granted.append(call)
                 busy += 1
                 assert busy <= link.in_use <= limit
-                call.sent = anyio.current_time()
+                call.state.sent = anyio.current_time()
                 try:
                     await anyio.sleep(arrival.lasts)
                 finally:
@@ -96,7 +96,7 @@ def test_never_above_the_limit(backend: Any, limit: int, arrivals: list[Arrival]
     run(main, backend=backend)
     for priority in ("interactive", "bulk"):
         # Those that were granted in one moment start in any order (trio shuffles them).
-        kind = sorted((call.sent or 0.0, call.number) for call in granted if call.priority == priority)
+        kind = sorted((call.state.sent or 0.0, call.number) for call in granted if call.priority == priority)
         numbers = [number for _, number in kind]
         assert numbers == sorted(numbers)
 
@@ -200,7 +200,7 @@ async def test_the_gate_can_turn_everybody_back() -> None:
         for call in calls:
             tasks.start_soon(ends.collect, chained(link, to=end), call)
         await anyio.sleep(0.5)
-        link.dismiss()
+        link.abort()
     assert sum(isinstance(ends[call], AttemptAborted) for call in calls) == 3
     assert (link.in_use, link.waiting, len(end.sent)) == (0, 0, 2)
 
@@ -216,7 +216,7 @@ async def test_a_deadline_names_the_permit() -> None:
         late = a_call(timeout=3)
         with pytest.raises(DeadlineExceededError) as caught:
             await chained(Deadline(), link, to=end)(late)
-        assert (caught.value.waited_for, late.waited) == ("permit", {"permit": pytest.approx(3.0)})
+        assert (caught.value.waited_for, late.state.waited) == ("permit", {"permit": pytest.approx(3.0)})
         tasks.cancel_scope.cancel()
 
 
@@ -236,7 +236,7 @@ async def test_one_permit_is_spared_for_interactive_calls(limit: int, for_bulk: 
         assert link.in_use == for_bulk
         urgent = a_call()
         await link(urgent, end)
-        assert urgent.sent == (0.5 if for_bulk < limit else 1.0)
+        assert urgent.state.sent == (0.5 if for_bulk < limit else 1.0)
 
 
 @pytest.mark.anyio

@@ -60,7 +60,7 @@ async def test_the_clock_paused_still_at_a_gate() -> None:
     with pytest.raises(DeadlineExceededError):
         await send(call)
     assert anyio.current_time() == pytest.approx(102.0)
-    assert call.waited == {"breaker": pytest.approx(100.0)}
+    assert call.state.waited == {"breaker": pytest.approx(100.0)}
 
 
 async def test_a_pause_moves_the_deadlines_of_those_who_wait_for_outages() -> None:
@@ -103,7 +103,7 @@ async def test_a_pause_does_not_start_a_clock_that_stands() -> None:
         await sleep_until(1.0)
         deadline.pause(5)
     assert anyio.current_time() == pytest.approx(100.0)
-    assert call.sent == pytest.approx(100.0)
+    assert call.state.sent == pytest.approx(100.0)
 
 
 async def test_what_cannot_be_afforded_is_refused() -> None:

@@ -21,6 +21,7 @@ from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.error_cache import ErrorCache
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
 from bing_images_async._pipeline.retry import Retry, RetryBudget, RetryPolicy
+from bing_images_async._pipeline.signals import Signals
 from bing_images_async._protocol.credentials import ApiKey
 from bing_images_async._protocol.error_mapping import api_error
 from bing_images_async._protocol.messages import Reply
@@ -97,7 +98,7 @@ async def test_later_calls_get_the_same_answer(answer: Reply, name: str, period:
     for _ in range(3):
         call = a_call()
         assert said(await it.send(call)) == said(answer)
-        assert call.sent is None
+        assert call.state.sent is None
     await sleep_until(period - 0.1)
     again = await it.send(a_call())
     assert said(again) == said(answer)
@@ -295,7 +296,9 @@ async def test_giant_pause_is_probed_after_60_s_and_then_doubling_up_to_30_minut
     record, budget = Record(), RetryBudget()
     end = FarEnd(lambda _: answer if anyio.current_time() < back else reply())
     limiter = RateLimiter(RateLimit(10), random=lambda: 0.0, events=NOBODY, longest_pause=60.0)
-    latch = ErrorCache(Keys(), longest_pause=60.0, events=Dispatcher([record]), on_hold=limiter.abort)
+    latch = ErrorCache(
+        Keys(), longest_pause=60.0, events=Dispatcher([record]), signals=Signals(abort_waiting=limiter.abort)
+    )
     retry = Retry(RetryPolicy(), budget, random=lambda: 0.5, events=NOBODY)
     send = chained(Deadline(), retry, latch, limiter, latch.guard, to=end)
     assert await send(a_call(timeout=30, on_outage="wait")) == reply()
@@ -383,11 +386,11 @@ async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: Ra
     limiter = RateLimiter(limit, random=lambda: 0.5, events=NOBODY, longest_pause=60)
 
     def turn_back() -> None:
-        permits.dismiss()
+        permits.abort()
         limiter.abort()
 
-    latch = ErrorCache(keys, longest_pause=60, events=NOBODY, on_hold=turn_back)
-    breaker = CircuitBreaker(end.wire, random=lambda: 0.5, events=NOBODY, on_open=turn_back)
+    latch = ErrorCache(keys, longest_pause=60, events=NOBODY, signals=Signals(abort_waiting=turn_back))
+    breaker = CircuitBreaker(end.wire, random=lambda: 0.5, events=NOBODY, signals=Signals(abort_waiting=turn_back))
     send = chained(latch, breaker, permits, limiter, latch.guard, breaker.guard, to=end)
     calls = [a_call() for _ in range(1_000)]
     async with anyio.create_task_group() as tasks:

@@ -29,6 +29,7 @@ from sim import cancel_everywhere
 from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
 from bing_images_async._pipeline.rate_limit import RateLimit, RateLimiter
+from bing_images_async._pipeline.signals import Signals
 from bing_images_async.errors import DeadlineExceededError, InvalidRequestError
 from bing_images_async.events import Dispatcher, RateChanged, Throttled
 from bing_images_async.testing import run
@@ -85,15 +86,15 @@ async def _play(link: RateLimiter, arrivals: list[Arrival]) -> list[tuple[float,
     async def arrive(arrival: Arrival) -> None:
         async def send(call: Call) -> Any:
             if arrival.connects is not None:
-                assert call.on_connecting is not None
-                call.on_connecting()
+                assert call.state.on_connecting is not None
+                call.state.on_connecting()
                 await anyio.sleep(arrival.connects)
             if not arrival.is_sent:
                 raise ValueError("not sent")
-            if call.on_sending is not None:
-                await call.on_sending()
-            call.sent = anyio.current_time()
-            sent.append((call.sent, call))
+            if call.state.on_sending is not None:
+                await call.state.on_sending()
+            call.state.sent = anyio.current_time()
+            sent.append((call.state.sent, call))
             await anyio.sleep(0.02)
             return throttled(1) if arrival.is_throttled else reply()
 
@@ -513,9 +514,9 @@ async def test_retry_is_not_refused_for_the_calls_behind_it() -> None:
         for _ in range(10):
             tasks.start_soon(link, a_call(), end)
         await anyio.sleep(0.5)
-        first.deadline = 2.0
+        first.state.deadline = 2.0
         await link(first, end)
-    assert first.sent == pytest.approx(1.0, abs=0.01)
+    assert first.state.sent == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.anyio
@@ -530,9 +531,9 @@ async def test_pause_is_capped_at_the_longest_pause() -> None:
 
 @pytest.mark.anyio
 async def test_each_second_of_a_pause_is_reported_once() -> None:
-    """However many answers ask for it: `on_pause` moves deadlines by what it is given."""
+    """However many answers ask for it: `Signals.paused` moves deadlines by what it is given."""
     told: list[float] = []
-    link = limiter(RateLimit(100, burst=100), random=lambda: 0.0, on_pause=told.append)
+    link = limiter(RateLimit(100, burst=100), random=lambda: 0.0, signals=Signals(paused=told.append))
     answers = iter([throttled(5), throttled(5), throttled(3), throttled(9)])
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
@@ -579,7 +580,7 @@ def test_spacing_keeps_the_quota(limit: RateLimit) -> None:
 async def test_pause_moves_the_deadlines_of_calls_that_wait_for_outages() -> None:
     """After the pause they have as much time left as before."""
     deadline = Deadline()
-    link = limiter(RateLimit(10), random=lambda: 0.0, on_pause=deadline.pause)
+    link = limiter(RateLimit(10), random=lambda: 0.0, signals=Signals(paused=deadline.pause))
     end, ends = FarEnd(lambda call: throttled(20) if anyio.current_time() < 1 else reply(), latency=0.1), Ends()
     send = chained(deadline, link, to=end)
     patient, hasty = a_call(timeout=3, on_outage="wait"), a_call(timeout=3)

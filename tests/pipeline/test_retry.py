@@ -170,7 +170,7 @@ async def test_it_tries_until_it_succeeds() -> None:
     await anyio.sleep(10)
     assert await a_retry(Dispatcher([record]), budget)(call, end) == reply()
     assert end.times == pytest.approx([10.0, 11.05, 12.15])
-    assert [(a.number, a.started, a.elapsed, a.status, a.error, dict(a.waited)) for a in call.attempts] == [
+    assert [(a.number, a.started, a.elapsed, a.status, a.error, dict(a.waited)) for a in call.state.attempts] == [
         (1, pytest.approx(10.0), pytest.approx(1.0), None, "ConnectionFailedError", {}),
         (2, pytest.approx(11.05), pytest.approx(1.0), 500, None, {"back_off": pytest.approx(0.05)}),
         (3, pytest.approx(12.15), pytest.approx(1.0), 200, None, {"back_off": pytest.approx(0.1)}),
@@ -184,7 +184,7 @@ async def test_it_tries_until_it_succeeds() -> None:
         (pytest.approx(11.0), 2, pytest.approx(0.05), "ConnectionFailedError"),
         (pytest.approx(12.05), 3, pytest.approx(0.1), "ServerError"),
     ]
-    assert (call.reason, budget.tokens) == (None, 500 - 14)  # the last retry's cost came back
+    assert (call.state.reason, budget.tokens) == (None, 500 - 14)  # the last retry's cost came back
 
 
 @pytest.mark.anyio
@@ -205,7 +205,7 @@ async def test_it_says_why_it_gave_up(
     """The last real answer comes back, at once, with the reason on the call."""
     end, call = FarEnd(script), a_call(timeout=timeout)
     assert await a_retry(draw=0.0, **policy)(call, end) == script[-1]
-    assert (call.reason, len(end.sent), anyio.current_time()) == (reason, requests, 0.0)
+    assert (call.state.reason, len(end.sent), anyio.current_time()) == (reason, requests, 0.0)
 
 
 @pytest.mark.anyio
@@ -238,12 +238,12 @@ async def test_an_empty_budget_ends_retries() -> None:
     budget.spend(500 - 20)
     retry, call = a_retry(budget=budget), a_call()
     assert await retry(call, FarEnd([reply(500)])) == reply(500)
-    assert (call.reason, len(call.attempts), budget.tokens) == ("retry_budget", 2, 6)
+    assert (call.state.reason, len(call.state.attempts), budget.tokens) == ("retry_budget", 2, 6)
     for _ in range(8):
         await retry(a_call(), FarEnd())
     call = a_call()
     await retry(call, FarEnd([reply(500)]))
-    assert (call.reason, len(call.attempts)) == ("retry_budget", 2)
+    assert (call.state.reason, len(call.state.attempts)) == ("retry_budget", 2)
 
 
 @pytest.mark.anyio
@@ -270,7 +270,7 @@ async def _retried() -> AsyncIterator[Any]:
 
         async def check(self, outcome: str) -> None:
             assert (self.budget.tokens, self.end.wire.requests) == (500, 0)
-            assert len(self.call.attempts) == len(self.end.sent)
+            assert len(self.call.state.attempts) == len(self.end.sent)
 
     yield Scenario()
 
@@ -321,7 +321,11 @@ async def test_attempts_that_were_not_sent_are_no_attempts() -> None:
 
     with pytest.raises(DeadlineExceededError):
         await a_retry()(call, refusing)
-    assert (call.attempts, call.waited, call.reason) == ([], {"permit": pytest.approx(1.0)}, "not_retryable")
+    assert (call.state.attempts, call.state.waited, call.state.reason) == (
+        [],
+        {"permit": pytest.approx(1.0)},
+        "not_retryable",
+    )
 
 
 @pytest.mark.anyio
@@ -342,7 +346,7 @@ async def test_an_attempt_cut_off_is_written_down() -> None:
     call = a_call(timeout=1)
     with pytest.raises(DeadlineExceededError):
         await chained(Deadline(), a_retry(), to=FarEnd(latency=None))(call)
-    assert [(a.number, a.status, a.error, a.elapsed) for a in call.attempts] == [
+    assert [(a.number, a.status, a.error, a.elapsed) for a in call.state.attempts] == [
         (1, None, "Cancelled", pytest.approx(1.0))
     ]
 
@@ -364,14 +368,14 @@ async def test_probes_are_not_held_against_their_call() -> None:
 
     def probing(end: FarEnd, probes: int) -> Any:
         async def link(call: Call) -> Reply:
-            call.is_probe = len(end.sent) < probes
+            call.state.is_probe = len(end.sent) < probes
             return await end(call)
 
         return link
 
     end, call = FarEnd([reply(500)]), a_call(on_outage="wait")
     await a_retry()(call, probing(end, 10))
-    assert (len(end.sent), call.reason) == (13, "attempts")
+    assert (len(end.sent), call.state.reason) == (13, "attempts")
 
     end, call = FarEnd([reply(500)]), a_call(on_outage="fail")
     await a_retry()(call, probing(end, 10))

@@ -42,14 +42,14 @@ class Transport:
     async def __call__(self, call: Call) -> Reply:
         self.started.append(anyio.current_time())
         seconds = self.connects(call) if callable(self.connects) else self.connects
-        assert call.on_connecting is not None
-        assert call.on_sending is not None
+        assert call.state.on_connecting is not None
+        assert call.state.on_sending is not None
         if seconds is not None:
-            call.on_connecting()
+            call.state.on_connecting()
             await anyio.sleep(seconds)
-        await call.on_sending()
-        call.sent = anyio.current_time()
-        self.sent.append((call.sent, call))
+        await call.state.on_sending()
+        call.state.sent = anyio.current_time()
+        self.sent.append((call.state.sent, call))
         answer = self.script[min(len(self.sent), len(self.script)) - 1]
         await anyio.sleep(self.latency)
         return answer
@@ -206,7 +206,7 @@ async def test_wait_to_send_takes_no_time_of_calls_whose_queueing_does_not_count
         await anyio.sleep(0.1)
         await link(a_call(), transport)
     assert ends[late] == reply()
-    assert late.waited["rate_limit"] == pytest.approx(9.6)
+    assert late.state.waited["rate_limit"] == pytest.approx(9.6)
     assert late.deadline == pytest.approx(5 + 9.6)
 
 
@@ -265,13 +265,13 @@ async def test_second_on_sending_moves_the_send_time() -> None:
     link = limiter(RateLimit(1, jitter=0))
 
     async def through_a_proxy(call: Call) -> Reply:
-        assert call.on_connecting is not None
-        assert call.on_sending is not None
-        call.on_connecting()
-        await call.on_sending()
+        assert call.state.on_connecting is not None
+        assert call.state.on_sending is not None
+        call.state.on_connecting()
+        await call.state.on_sending()
         await anyio.sleep(0.5)
-        call.on_connecting()
-        await call.on_sending()
+        call.state.on_connecting()
+        await call.state.on_sending()
         return reply()
 
     await link(a_call(), through_a_proxy)
@@ -286,9 +286,9 @@ async def test_slot_that_comes_too_late_is_replaced() -> None:
     link, times = limiter(RateLimit(2, jitter=0)), list[float]()
 
     async def delayed(call: Call) -> Reply:
-        assert call.on_sending is not None
+        assert call.state.on_sending is not None
         await anyio.sleep_until(3.0)
-        await call.on_sending()
+        await call.state.on_sending()
         times.append(anyio.current_time())
         return reply()
 

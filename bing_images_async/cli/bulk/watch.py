@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from ..._pipeline.pipeline import SessionStats
+from ..._pipeline.stats import SessionStats
 
 __all__ = ["Bucket", "Watch"]
 

@@ -1,11 +1,13 @@
-"""The same questions as keyword arguments, for type checkers and editors."""
+"""The same parameters as keyword arguments, for type checkers and editors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Literal, TypedDict
 
-from ._enums import (
+from ..models import NormalizedRectangle
+from .details import ImageSource
+from .enums import (
     Aspect,
     Color,
     CropType,
@@ -17,8 +19,7 @@ from ._enums import (
     Module,
     SafeSearch,
 )
-from .models import NormalizedRectangle
-from .params import ImageSource, Location
+from .location import Location
 
 __all__ = ["CommonOptions", "DetailsOptions", "SearchOptions"]
 

@@ -1,4 +1,4 @@
-"""Walking the pages of one query.
+"""Pagination: the pages of one query over `offset` and `count`.
 
 `nextOffset` of each answer is the offset of the next page; it may skip, repeat or go back, pages overlap,
 and the estimate of matches is no more than that. So images are told apart by their id, and the
@@ -16,15 +16,17 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
+import anyio
 from attrs import evolve
 
-from .. import _validation as checks
-from ..errors import InvalidRequestError, SessionStateError
-from ..models import Attempt, Image, ImageAnswer
-from ..params import UNSET, SearchParams
-from .read_ahead import Fetch, ReadAhead
+from . import _validation as checks
+from .errors import InvalidRequestError, SessionStateError
+from .models import Attempt, Image, ImageAnswer
+from .params import UNSET, SearchParams
 
 __all__ = ["Dedupe", "ImagePager", "LARGEST_PAGE", "Pages", "StopReason"]
+
+Fetch = Callable[[SearchParams], Awaitable[ImageAnswer]]
 
 Dedupe = Literal["image_id", "content_url"]
 
@@ -102,7 +104,7 @@ class ImagePager:
         self._taken_before = 0  # images of the page to be fetched that were given in an earlier walk
         self._is_cut = False  # the limit left images of this page out
         self._is_fetching = False
-        self._ahead: ReadAhead | None = None
+        self._ahead: _ReadAhead | None = None
         self.requests = 0
         self.duplicates = 0
         self.total_estimated_matches = None
@@ -315,7 +317,7 @@ class ImagePager:
     async def __aenter__(self) -> Self:
         if self._ahead is not None:
             raise SessionStateError("This ImagePager reads ahead already: it is inside its own `async with`.")
-        ahead = ReadAhead(self._fetch)
+        ahead = _ReadAhead(self._fetch)
         await ahead.open()
         self._ahead = ahead
         return self
@@ -342,3 +344,50 @@ class Pages:
         if answer is None:
             raise StopAsyncIteration
         return answer
+
+
+class _ReadAhead:
+    """Holds one page that is on its way, in a task that ends with the block it belongs to."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._tasks = anyio.create_task_group()
+        self._question: SearchParams | None = None
+        self._landed = anyio.Event()
+        self._answer: ImageAnswer | None = None
+        self._error: Exception | None = None
+
+    async def open(self) -> None:
+        """Begin the block."""
+        await self._tasks.__aenter__()
+
+    def start(self, question: SearchParams) -> None:
+        """Fetch what `question` asks for, beside whatever else is done."""
+        self._question, self._landed, self._answer, self._error = question, anyio.Event(), None, None
+        self._tasks.start_soon(self._run, question, name="read ahead")
+
+    async def take(self, question: SearchParams) -> ImageAnswer:
+        """The page that was fetched ahead, or one that is fetched now."""
+        if self._question != question:
+            return await self._fetch(question)
+        await self._landed.wait()
+        self._question = None
+        answer, error = self._answer, self._error
+        self._answer = self._error = None
+        if error is not None:
+            raise error
+        assert answer is not None
+        return answer
+
+    async def close(self) -> None:
+        """End the block; a page on its way is given up."""
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    async def _run(self, question: SearchParams) -> None:
+        try:
+            self._answer = await self._fetch(question)
+        except Exception as error:  # noqa: BLE001  # raised where the page is asked for
+            self._error = error
+        finally:
+            self._landed.set()

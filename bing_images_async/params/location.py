@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from . import _validation as checks
+from .. import _validation as checks
 
 __all__ = ["Location"]
 

@@ -1,0 +1,61 @@
+"""Parameters of `/images/search`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from attrs import field, frozen
+
+from .. import _validation as checks
+from .common import CommonParams, pixels, query_field, size_in_bytes
+from .enums import Aspect, Color, Freshness, ImageContent, ImageSize, ImageType, License
+
+__all__ = ["SearchParams"]
+
+
+@frozen(kw_only=True)
+class SearchParams(CommonParams):
+    """The parameters of `/images/search` (API reference: Query parameters). Only `query` is required."""
+
+    query: str = field(kw_only=False, metadata={"query": "q", "check": checks.text})
+    """What to look for; operators such as `site:` and quotes are the service's."""
+    count: int | None = query_field("count", partial(checks.integer, low=1, high=150))
+    """Images per page, 1 to 150; the service sends 35 by default, and at times fewer than asked."""
+    offset: int | None = query_field("offset", size_in_bytes)
+    """Zero-based; for the next page, `answer.next_offset`."""
+    image_id: str | None = query_field("id", checks.text)
+    """Puts this image first."""
+    aspect: Aspect | str | None = query_field("aspect", partial(checks.one_of, kind=Aspect))
+    color: Color | str | None = query_field("color", partial(checks.one_of, kind=Color))
+    freshness: Freshness | str | None = query_field("freshness", partial(checks.one_of, kind=Freshness))
+    image_content: ImageContent | str | None = query_field("imageContent", partial(checks.one_of, kind=ImageContent))
+    image_type: ImageType | str | None = query_field("imageType", partial(checks.one_of, kind=ImageType))
+    license: License | str | None = query_field("license", partial(checks.one_of, kind=License))
+    size: ImageSize | str | None = query_field("size", partial(checks.one_of, kind=ImageSize))
+    width: int | None = query_field("width", pixels)
+    """Exact, in pixels. Excludes `min_width` and `max_width`."""
+    min_width: int | None = query_field("minWidth", pixels)
+    max_width: int | None = query_field("maxWidth", pixels)
+    height: int | None = query_field("height", pixels)
+    """Exact, in pixels. Excludes `min_height` and `max_height`."""
+    min_height: int | None = query_field("minHeight", pixels)
+    max_height: int | None = query_field("maxHeight", pixels)
+    min_file_size: int | None = query_field("minFileSize", size_in_bytes)
+    """Bytes; approximate, and the service caps it at 520,192."""
+    max_file_size: int | None = query_field("maxFileSize", size_in_bytes)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if not isinstance(self.query, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # None, UNSET
+            raise checks.refuse("query", self.query, "it is required")
+
+    @classmethod
+    def _check_together(cls, values: Mapping[str, Any]) -> None:
+        super()._check_together(values)
+        for side in ("width", "height"):
+            checks.not_both(side, values.get(side), f"min_{side}", values.get(f"min_{side}"))
+            checks.not_both(side, values.get(side), f"max_{side}", values.get(f"max_{side}"))
+        for what in ("width", "height", "file_size"):
+            checks.ordered(f"min_{what}", values.get(f"min_{what}"), f"max_{what}", values.get(f"max_{what}"))
