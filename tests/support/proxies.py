@@ -29,7 +29,8 @@ class Proxy:
     """The proxy; use it as an async context manager.
 
     Every host leads to `upstream`, a port of this machine, so that hosts may have any name. `fault` answers in the
-    proxy's place as long as it is set: bytes for each request, or a script for the connection.
+    proxy's place as long as it is set: bytes for each request, or a script for the connection. `greeting` is the answer
+    to a CONNECT that is granted.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Proxy:
         *,
         credentials: str | None = None,
         fault: bytes | Play | None = None,
+        greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.log: list[Received] = []
@@ -48,6 +50,7 @@ class Proxy:
         self.server = RawServer(self._play, tls)
         self._upstream = upstream
         self._credentials = credentials
+        self._greeting = greeting
         self._dropped = anyio.Event()
 
     @property
@@ -101,7 +104,7 @@ class Proxy:
             elif not self._admits(received):
                 await connection.send(DENIED)
             elif received.method == "CONNECT":
-                await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await connection.send(self._greeting)
                 await self._tunnel(connection, reader.rest())
                 return
             else:

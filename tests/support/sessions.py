@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,12 +10,23 @@ from typing import Any, Literal
 
 import anyio
 import httpx
+import pytest
 
 from bing_images_async import ImageSearchSession, RetryPolicy
 
 from .service import Received, Script, json_answer, paged
 
-__all__ = ["JOURNEY", "KEY", "KINDS", "Kind", "connect", "faults_of_the_journey", "journey"]
+__all__ = [
+    "JOURNEY",
+    "KEY",
+    "KINDS",
+    "Kind",
+    "clear_network_settings",
+    "connect",
+    "faults_of_the_journey",
+    "journey",
+    "resolve_test_names",
+]
 
 KEY = "k3y0f4ll7h3t3st5th4t1st0b3s33nby"
 """The key of every session here. It is never a local variable of a test: tracebacks show those."""
@@ -70,3 +82,21 @@ async def journey(session: ImageSearchSession) -> None:
         names += [image.name async for image in session.iter_images("many", limit=4, page_size=2)]
     assert names == ["boat 0", "boat 1", "busy 0", "stale 0", "many 0", "many 1", "many 2", "many 3"]
     assert session.stats.attempts == JOURNEY
+
+
+def clear_network_settings(patch: pytest.MonkeyPatch) -> None:
+    """Remove what the environment says about proxies and certificates."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"):
+        patch.delenv(name, raising=False)
+        patch.delenv(name.upper(), raising=False)
+
+
+def resolve_test_names(patch: pytest.MonkeyPatch) -> None:
+    """Let every name under `.test` stand for 127.0.0.1."""
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *arguments: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return real("127.0.0.1" if str(name).endswith(".test") else host, *arguments, **options)
+
+    patch.setattr(socket, "getaddrinfo", resolve)
