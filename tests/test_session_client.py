@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from anyio.abc import SocketAttribute
 from raw_server import RawConnection, RawServer, answer
 from support.certificates import trusting
 from support.service import Received, V7Service, json_answer, keyed, paged
@@ -234,6 +235,7 @@ async def _silent(connection: RawConnection) -> None:
 
 
 async def _deaf(connection: RawConnection) -> None:
+    connection.stream.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     await connection.cut_off.wait()
 
 
