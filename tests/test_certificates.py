@@ -303,8 +303,9 @@ async def test_store_whose_reading_is_cancelled_is_read_for_the_next_call(loads:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_store_is_read_without_a_blocking_call_on_the_event_loop(ca_file: str) -> None:
     async with V7Service(tls=server_context()) as service:
+        session = ImageSearchSession(KEY, base_url=service.url, rate_limit=None, verify=ca_file)
         with blockbuster_ctx("bing_images_async"):
-            async with connect(service.url, verify=ca_file) as session:
+            async with session:
                 assert await found(session) == ["boat 0"]
 
 
@@ -317,12 +318,15 @@ async def _use(url: str, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("case", ["missing", "no certificate", "directory of nothing"])
-async def test_verify_with_a_file_that_cannot_be_read_names_it(case: str, tmp_path: Path) -> None:
-    path = tmp_path / "authority.pem"
+async def test_verify_with_a_file_that_cannot_be_read_names_it(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("authority.pem")
     if case == "no certificate":
         path.write_text("this is no certificate")
     elif case == "directory of nothing":
-        path = tmp_path / "nothing" / "authority.pem"
+        path = Path("nothing", "authority.pem")
     async with V7Service(tls=server_context()) as service:
         with pytest.raises(InvalidRequestError, match=r"authority\.pem") as caught:
             await _use(service.url, verify=str(path))

@@ -18,7 +18,7 @@ import pytest
 from attrs import evolve
 from raw_server import answer
 from support.certificates import server_context, trusting
-from support.service import Received, V7Service, json_answer, keyed, paged
+from support.service import Last, Received, V7Service, json_answer, keyed, paged
 from support.sessions import KEY, KINDS, Kind, connect, resolve_test_names
 
 from bing_images_async import ApiKey, Bearer, Call, HeaderKey, ImageSearchSession, Reply, RetryPolicy, Send
@@ -241,8 +241,8 @@ ENDINGS: dict[str, Callable[[Received], bytes | None]] = {
     "failed": lambda received: UNAVAILABLE,
     "moved": lambda received: answer(b"", b"Location: http://other.test/", status=b"302 Found"),
     "too large": lambda received: b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
-    "cut short": lambda received: b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort",
-    "garbage": lambda received: b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "cut short": lambda received: Last(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"),
+    "garbage": lambda received: Last(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
     "hung up": _hanging_up,
 }
 

@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from anyio.abc import SocketAttribute
 from raw_server import RawConnection, RawServer, answer
 from support.certificates import trusting
 from support.service import Received, V7Service, json_answer, keyed, paged
@@ -234,11 +233,6 @@ async def _silent(connection: RawConnection) -> None:
     await connection.until_closed()
 
 
-async def _deaf(connection: RawConnection) -> None:
-    connection.stream.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-    await connection.cut_off.wait()
-
-
 async def test_connect_timeout_of_a_request_is_honoured() -> None:
     """A listener whose queue is full answers no further connection (Linux)."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
@@ -279,11 +273,13 @@ async def test_read_timeout_of_a_request_is_honoured(sent: bytes) -> None:
 
 @LEAVES_GENERATORS
 async def test_write_timeout_of_a_request_is_honoured() -> None:
-    async with RawServer(_deaf) as server, connect(server.url) as session:
-        with anyio.fail_after(10), pytest.raises(httpx.WriteTimeout):
-            await session.client.post(server.url, content=LARGE, timeout=httpx.Timeout(None, write=SHORT))
-        assert session.stats.open_connections == 0
-        server.accepted[0].cut_off.set()
+    """A connection that nobody accepts takes some megabytes and no more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        async with connect(url) as session:
+            with anyio.fail_after(10), pytest.raises(httpx.WriteTimeout):
+                await session.client.post(url, content=LARGE, timeout=httpx.Timeout(None, write=SHORT))
+            assert session.stats.open_connections == 0
 
 
 async def test_timeout_of_the_client_holds_for_its_requests_only() -> None:

@@ -9,11 +9,13 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 from attrs import frozen
 from raw_server import RawConnection, RawServer, answer
 
-__all__ = ["Received", "RequestReader", "Script", "V7Service", "json_answer", "keyed", "paged"]
+__all__ = ["Last", "Received", "RequestReader", "Script", "V7Service", "json_answer", "keyed", "paged"]
 
+TLS_HANDSHAKE = b"\x16"
 TOTAL = 100
 """Images that match any query."""
 
@@ -70,6 +72,8 @@ class RequestReader:
     async def _until(self, mark: bytes) -> bytes:
         while mark not in self._buffer:
             self._buffer += await self._connection.some()
+            if self._buffer.startswith(TLS_HANDSHAKE):
+                raise anyio.EndOfStream  # a client that expects TLS
         end = self._buffer.index(mark) + len(mark)
         return self._take(end)
 
@@ -81,6 +85,10 @@ class RequestReader:
     def _take(self, size: int) -> bytes:
         part, self._buffer = self._buffer[:size], self._buffer[size:]
         return part
+
+
+class Last(bytes):
+    """An answer after which the connection is closed."""
 
 
 Script = Callable[[Received], bytes | None]
@@ -151,6 +159,8 @@ class V7Service:
             if response is None:
                 return
             await connection.send(response)
+            if isinstance(response, Last):
+                return
 
     async def __aenter__(self) -> V7Service:
         await self.server.__aenter__()

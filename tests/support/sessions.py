@@ -62,7 +62,7 @@ def faults_of_the_journey() -> Script:
     seen: Counter[str] = Counter()
 
     def script(received: Received) -> bytes | None:
-        query = received.query["q"]
+        query = received.query.get("q", "")
         seen[query] += 1
         if seen[query] == 1 and query == "busy":
             return UNAVAILABLE
