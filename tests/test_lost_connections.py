@@ -15,7 +15,7 @@ import anyio.to_thread
 import httpx
 import httpx2
 import pytest
-from raw_server import answer
+from raw_server import RawConnection, RawServer, answer
 from support.service import Last, Received, V7Service, json_answer, paged
 from support.sessions import KEY, KINDS, Kind, connect
 
@@ -271,18 +271,36 @@ DENIED = json_answer(
 
 
 @pytest.mark.parametrize("lingers", [False, True], ids=["reset", "orderly"])
-@pytest.mark.parametrize("reads", [1_000, 300_000], ids=["head", "part"])
+@pytest.mark.parametrize("reads", [0, 1_000, 300_000], ids=["nothing", "head", "part"])
 async def test_upload_that_is_answered_early_keeps_the_answer(reads: int, lingers: bool) -> None:
     """60 of 60. Each has a session of its own, since a session answers the second one from memory."""
-    ended: Counter[str] = Counter()
     async with EarlyAnswer(DENIED, reads, lingers=lingers).running() as server:
-        for _ in range(60):
-            async with connect(server.url, retry=ONCE) as session:
-                with anyio.fail_after(10), pytest.raises(BingImagesError) as caught:
-                    await session.details(image=PICTURE)
-                ended[type(caught.value).__name__] += 1
-                assert session.stats.open_connections == 0
-    assert ended == {"AuthenticationError": 60}
+        assert await _uploads(server.url) == {"AuthenticationError": 60}
+
+
+@pytest.mark.parametrize("reads", [0, 1, 2, 3])
+async def test_upload_that_is_answered_while_it_is_written_keeps_the_answer(reads: int) -> None:
+    """The server runs on the same event loop, so that its answer and its end come between two writes of the client."""
+
+    async def play(connection: RawConnection) -> None:
+        for _ in range(reads):
+            await connection.some()
+        await connection.send(DENIED)
+
+    async with RawServer(play) as server:
+        assert await _uploads(server.url) == {"AuthenticationError": 60}
+
+
+async def _uploads(url: str) -> Counter[str]:
+    """How 60 uploads end."""
+    ended: Counter[str] = Counter()
+    for _ in range(60):
+        async with connect(url, retry=ONCE) as session:
+            with anyio.fail_after(10), pytest.raises(BingImagesError) as caught:
+                await session.details(image=PICTURE)
+            ended[type(caught.value).__name__] += 1
+            assert session.stats.open_connections == 0
+    return ended
 
 
 # --- redirects --------------------------------------------------------------------------------------------------------
