@@ -135,7 +135,9 @@ class Pipeline:
             self._in_flight, random=self._draw, events=events, on_open=self._turn_back, on_close=self._limiter.restart
         )
         self._error_cache = ErrorCache(key.ask, longest_pause=longest_pause, events=events, on_hold=self._turn_back)
-        self.terminal = SendStep(client, key, auth, origin, self._in_flight, BodyLimits(), self._recheck)
+        self.terminal = SendStep(
+            client, key, auth, origin, self._in_flight, BodyLimits(), self._recheck, is_lent=pool is None
+        )
 
     def chain(self, policy: RetryPolicy) -> Send:
         """The whole chain, with `policy` for its retries."""
