@@ -147,9 +147,7 @@ async def test_environment_with_another_authority_takes_the_place_of_the_usual_o
         await refused(session)
 
 
-async def test_environment_gives_way_to_verify(
-    ca_file: str, other_file: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_environment_gives_way_to_verify(ca_file: str, other_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", other_file)
     async with V7Service(tls=server_context()) as service:
         async with connect(service.url, trust_env=True, verify=ca_file) as session:
@@ -322,14 +320,12 @@ async def test_verify_with_a_file_that_cannot_be_read_names_it(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = Path("authority.pem")
+    path = "nothing/authority.pem" if case == "directory of nothing" else "authority.pem"
     if case == "no certificate":
-        path.write_text("this is no certificate")
-    elif case == "directory of nothing":
-        path = Path("nothing", "authority.pem")
+        await anyio.Path(path).write_text("this is no certificate")
     async with V7Service(tls=server_context()) as service:
         with pytest.raises(InvalidRequestError, match=r"authority\.pem") as caught:
-            await _use(service.url, verify=str(path))
+            await _use(service.url, verify=path)
         assert caught.value.parameter == "verify"
         assert service.requests == []
 

@@ -1,7 +1,7 @@
 """Tools for httpx see every request of a session, each attempt once, whoever made the client.
 
-A journey (`support.sessions`) has a plain call, one that is retried, one whose kept connection turns out to be closed, and
-one of two pages. What a tool saw is compared with what the service received, request by request.
+A journey (`support.sessions`) has a plain call, one that is retried, one whose kept connection turns out to be closed,
+and one of two pages. What a tool saw is compared with what the service received, request by request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,10 @@ from opentelemetry.trace import SpanKind
 from pytest_httpx import HTTPXMock
 from sentry_sdk.integrations.httpx import HttpxIntegration
 from sentry_sdk.transport import Transport as SentryTransport
+from support.certificates import server_context, trusting
 from support.proxies import Proxy
 from support.service import V7Service, keyed
-from support.sessions import JOURNEY, KEY, KINDS, Kind, connect, faults_of_the_journey, journey
+from support.sessions import JOURNEY, KEY, KINDS, Kind, connect, faults_of_the_journey, journey, resolve_test_names
 
 from bing_images_async import ImageSearchSession, RetryPolicy
 from bing_images_async.errors import (
@@ -187,6 +188,33 @@ async def test_respx_of_a_session_behind_a_proxy_sends_nothing_to_the_proxy(mode
             assert named(await session.search("boat")) == ["mocked"]
             assert route.call_count == 1
         assert (proxy.connections, service.connections) == (0, 0)
+
+
+async def test_respx_pass_through_of_a_session_behind_a_proxy_goes_through_the_proxy() -> None:
+    async with (
+        V7Service(tls=server_context("api.test")) as service,
+        Proxy(service.port, credentials="user:password") as proxy,
+        connect("https://api.test", proxy=proxy.url_with("user:password"), verify=trusting()) as session,
+    ):
+        with respx.mock(using="httpx") as mocker:
+            mocker.route().pass_through()
+            assert named(await session.search("boat", count=1)) == ["boat 0"]
+        assert proxy.methods == ["CONNECT"]
+        assert len(service.requests) == 1
+
+
+async def test_respx_pass_through_by_default_never_goes_past_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """respx 0.23 cannot read requests to a proxy in this mode, and fails, as it does with httpx alone."""
+    resolve_test_names(monkeypatch)
+    async with (
+        V7Service() as service,
+        Proxy(service.port) as proxy,
+        connect(f"http://api.test:{service.port}", proxy=proxy.url) as session,
+    ):
+        with respx.mock(using="httpcore") as mocker, suppress(BingImagesError):
+            mocker.route().pass_through()
+            await session.search("boat")
+        assert len(service.requests) == len(proxy.log)
 
 
 # --- pytest-httpx -----------------------------------------------------------------------------------------------------
@@ -621,9 +649,7 @@ async def test_mock_transport_sees_each_attempt_once() -> None:
     seen: list[str] = []
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(in_process(seen))) as client,
-        ImageSearchSession(
-            KEY, client=client, rate_limit=None, retry=RetryPolicy(attempts=3, base=0.0)
-        ) as session,
+        ImageSearchSession(KEY, client=client, rate_limit=None, retry=RetryPolicy(attempts=3, base=0.0)) as session,
     ):
         assert session.client is client
         await journey(session)
@@ -647,9 +673,7 @@ async def test_asgi_transport_sees_each_attempt_once() -> None:
 
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client,
-        ImageSearchSession(
-            KEY, client=client, rate_limit=None, retry=RetryPolicy(attempts=3, base=0.0)
-        ) as session,
+        ImageSearchSession(KEY, client=client, rate_limit=None, retry=RetryPolicy(attempts=3, base=0.0)) as session,
     ):
         await journey(session)
     assert len(seen) == JOURNEY

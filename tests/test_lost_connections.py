@@ -1,4 +1,4 @@
-"""Servers that hang up, answer early or redirect to nonsense: what is sent again, how often, and what the caller is told."""
+"""Servers that hang up, answer early or redirect to nonsense: what is sent again, how often, and which error it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from support.service import Last, Received, V7Service, json_answer, paged
 from support.sessions import KEY, KINDS, Kind, connect
 
 from bing_images_async import Budget, ImageSearchSession, RateLimit, RetryPolicy, errors
-from bing_images_async.errors import BingImagesError, BudgetExceededError, ConnectionFailedError, UnexpectedRedirectError
+from bing_images_async.errors import (
+    BingImagesError,
+    BudgetExceededError,
+    ConnectionFailedError,
+    UnexpectedRedirectError,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -185,7 +190,10 @@ async def test_resend_with_many_stale_connections_tries_one_of_them() -> None:
 
 
 async def test_connection_closed_while_idle_costs_no_attempt() -> None:
-    async with V7Service(lambda received: Last(paged(received))) as service, connect(service.url, retry=ONCE) as session:
+    async with (
+        V7Service(lambda received: Last(paged(received))) as service,
+        connect(service.url, retry=ONCE) as session,
+    ):
         for _ in range(5):
             answered = await session.search("boat")
             await service.server.until_open(0)
@@ -215,7 +223,10 @@ async def test_upload_with_attempts_of_one_is_sent_once() -> None:
 
 
 async def test_upload_after_a_connection_was_closed_while_idle_is_sent_on_a_new_one() -> None:
-    async with V7Service(lambda received: Last(paged(received))) as service, connect(service.url, retry=ONCE) as session:
+    async with (
+        V7Service(lambda received: Last(paged(received))) as service,
+        connect(service.url, retry=ONCE) as session,
+    ):
         for _ in range(3):
             insights = await session.details(image=PICTURE)
             await service.server.until_open(0)

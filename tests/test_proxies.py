@@ -204,7 +204,7 @@ async def test_proxy_for_https_with_faults_on_the_way_answers_every_call(trusted
 async def test_proxy_that_grants_a_tunnel_in_any_form_carries_many_calls(
     greeting: bytes, trusted: ssl.SSLContext
 ) -> None:
-    """After any 2xx the tunnel begins with the first byte behind the head, whatever its fields say (RFC 9110, 9.3.6)."""
+    """After any 2xx the tunnel begins with the first byte behind the head, whatever fields it has (RFC 9110, 9.3.6)."""
     async with V7Service(tls=secure()) as service, Proxy(service.port, greeting=greeting) as proxy:
         async with connect("https://api.test", proxy=proxy.url, verify=trusted, retry=ONCE) as session:
             assert await found(session) == ["boat 0"]
@@ -282,22 +282,27 @@ async def test_proxy_credentials_are_not_shown_anywhere(
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway", "302 Found"])
+@pytest.mark.parametrize(
+    "status", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway", "302 Found"]
+)
 async def test_proxy_that_refuses_a_tunnel_is_named_in_the_error(status: str, trusted: ssl.SSLContext) -> None:
     """The status is the proxy's and not the service's: a 403 there says nothing about the key."""
     refusal = f"HTTP/1.1 {status}\r\nContent-Length: 7\r\nLocation: http://login.test/\r\n\r\nrefused".encode()
-    async with V7Service(tls=secure()) as service, Proxy(service.port, fault=refusal) as proxy:
-        async with connect("https://api.test", proxy=proxy.url_with(CREDENTIALS), verify=trusted) as session:
-            error = await failure(session)
-            assert type(error) is ConnectionFailedError
-            assert status[:3] in str(error)
-            assert "proxy" in str(error).lower()
-            assert open_and_idle(session) == (0, 0)
-            await proxy.server.until_open(0)
-            assert service.connections == 0
-            proxy.fault = None
-            assert await found(session) == ["boat 0"]
-            assert open_and_idle(session) == (1, 1)
+    async with (
+        V7Service(tls=secure()) as service,
+        Proxy(service.port, fault=refusal) as proxy,
+        connect("https://api.test", proxy=proxy.url_with(CREDENTIALS), verify=trusted) as session,
+    ):
+        error = await failure(session)
+        assert type(error) is ConnectionFailedError
+        assert status[:3] in str(error)
+        assert "proxy" in str(error).lower()
+        assert open_and_idle(session) == (0, 0)
+        await proxy.server.until_open(0)
+        assert service.connections == 0
+        proxy.fault = None
+        assert await found(session) == ["boat 0"]
+        assert open_and_idle(session) == (1, 1)
 
 
 async def test_proxy_that_asks_for_credentials_is_not_tried_again(trusted: ssl.SSLContext) -> None:
@@ -398,11 +403,14 @@ async def test_proxy_that_falls_silent_ends_with_the_attempts_time(
             await connection.until_closed()
 
     policy = RetryPolicy(attempts=1, attempt_timeout=0.1)
-    async with V7Service() as service, Proxy(service.port, fault=fault) as proxy:
-        async with connect(f"{scheme}://api.test", proxy=proxy.url, verify=trusted, retry=policy) as session:
-            assert type(await failure(session)) is AttemptTimeoutError
-            assert open_and_idle(session) == (0, 0)
-            await proxy.server.until_open(0)
+    async with (
+        V7Service() as service,
+        Proxy(service.port, fault=fault) as proxy,
+        connect(f"{scheme}://api.test", proxy=proxy.url, verify=trusted, retry=policy) as session,
+    ):
+        assert type(await failure(session)) is AttemptTimeoutError
+        assert open_and_idle(session) == (0, 0)
+        await proxy.server.until_open(0)
 
 
 async def test_proxy_that_is_not_there_is_a_connection_error_that_names_it() -> None:
@@ -423,16 +431,19 @@ async def test_proxy_call_that_is_cancelled_in_the_tunnels_making_leaves_nothing
         reached.set()
         await connection.until_closed()
 
-    async with V7Service(tls=secure()) as service, Proxy(service.port, fault=hold) as proxy:
-        async with connect("https://api.test", proxy=proxy.url, verify=trusted) as session:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(session.search, "boat")
-                await reached.wait()
-                tasks.cancel_scope.cancel()
-            assert open_and_idle(session) == (0, 0)
-            await proxy.server.until_open(0)
-            proxy.fault = None
-            assert await found(session) == ["boat 0"]
+    async with (
+        V7Service(tls=secure()) as service,
+        Proxy(service.port, fault=hold) as proxy,
+        connect("https://api.test", proxy=proxy.url, verify=trusted) as session,
+    ):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.search, "boat")
+            await reached.wait()
+            tasks.cancel_scope.cancel()
+        assert open_and_idle(session) == (0, 0)
+        await proxy.server.until_open(0)
+        proxy.fault = None
+        assert await found(session) == ["boat 0"]
 
 
 # --- healing ----------------------------------------------------------------------------------------------------------
@@ -452,17 +463,20 @@ async def test_proxy_that_drops_its_connections_is_reached_anew(scheme: str, tru
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_proxy_that_restarts_under_load_fails_no_later_call(scheme: str, trusted: ssl.SSLContext) -> None:
-    async with V7Service(tls=secure() if scheme == "https" else None) as service, Proxy(service.port) as proxy:
-        async with connect(f"{scheme}://api.test", proxy=proxy.url, verify=trusted) as session:
-            for _ in range(3):
-                async with anyio.create_task_group() as tasks:
-                    for number in range(16):
-                        tasks.start_soon(session.search, f"boat {number}")
-                await proxy.drop_all()
-            assert await found(session) == ["boat 0"]
-            assert session.stats.failed == 0
-            stats = session.stats
-            assert stats.open_connections == stats.idle_connections
+    async with (
+        V7Service(tls=secure() if scheme == "https" else None) as service,
+        Proxy(service.port) as proxy,
+        connect(f"{scheme}://api.test", proxy=proxy.url, verify=trusted) as session,
+    ):
+        for _ in range(3):
+            async with anyio.create_task_group() as tasks:
+                for number in range(16):
+                    tasks.start_soon(session.search, f"boat {number}")
+            await proxy.drop_all()
+        assert await found(session) == ["boat 0"]
+        assert session.stats.failed == 0
+        stats = session.stats
+        assert stats.open_connections == stats.idle_connections
 
 
 # --- the environment --------------------------------------------------------------------------------------------------
@@ -617,7 +631,7 @@ def test_environment_proxy_that_cannot_be_used_is_refused_by_its_variable(
     value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value.format(password=PASSWORD))
-    with pytest.raises(InvalidRequestError, match="(?i)https_proxy") as caught:
+    with pytest.raises(InvalidRequestError, match="HTTPS_PROXY") as caught:
         ImageSearchSession(KEY, trust_env=True)
     assert PASSWORD not in str(caught.value)
 
@@ -639,9 +653,12 @@ async def test_proxied_service_with_an_error_is_the_services_own(trusted: ssl.SS
     def script(received: Any) -> bytes:
         return json_answer({"error": {"code": "401", "message": "Access denied"}}, status=b"401 Unauthorized")
 
-    async with V7Service(script, tls=secure()) as service, Proxy(service.port) as proxy:
-        async with connect("https://api.test", proxy=proxy.url, verify=trusted) as session:
-            error = await failure(session)
+    async with (
+        V7Service(script, tls=secure()) as service,
+        Proxy(service.port) as proxy,
+        connect("https://api.test", proxy=proxy.url, verify=trusted) as session,
+    ):
+        error = await failure(session)
     assert "Access denied" in str(error)
     assert type(error).__name__ == "AuthenticationError"
 

@@ -1,4 +1,4 @@
-"""`session.client` is a full `httpx.AsyncClient`: methods, bodies, timeouts, redirects, streams; and it keeps no cookie."""
+"""`session.client` is a full `httpx.AsyncClient`: methods, bodies, timeouts, redirects, streams; no cookie is kept."""
 
 from __future__ import annotations
 
@@ -250,8 +250,8 @@ async def test_connect_timeout_of_a_request_is_honoured() -> None:
 
 async def test_connect_timeout_of_a_request_holds_for_the_tls_handshake() -> None:
     async with RawServer(_silent) as server, connect("http://127.0.0.1:9", verify=trusting()) as session:
+        url = server.url.replace("http:", "https:")
         with anyio.fail_after(10), pytest.raises(httpx.ConnectTimeout):
-            url = server.url.replace("http:", "https:")
             await session.client.get(url, timeout=httpx.Timeout(None, connect=SHORT))
         assert session.stats.open_connections == 0
         await server.until_open(0)

@@ -50,8 +50,8 @@ class TLSContext:
             return httpx.create_ssl_context(trust_env=self._trust_env)
         except (OSError, ValueError) as fault:
             raise InvalidRequestError(
-                f"{self._source()} cannot be used: the certificates cannot be loaded ({fault}). It must be a file of PEM "
-                "certificates, a folder of hashed ones, or an ssl.SSLContext.",
+                f"{self._source()} cannot be used: the certificates cannot be loaded ({fault}). "
+                "It must be a file of PEM certificates, a folder of hashed ones, or an ssl.SSLContext.",
                 parameter="verify",
             ) from None
 

@@ -38,7 +38,7 @@ def trusting(name: str = "one") -> ssl.SSLContext:
 
 
 def hashed_name(ca: trustme.CA) -> str:
-    """The file name under which OpenSSL looks for a CA in a directory (X509_NAME_hash_ex: SHA-1 of the canonical name)."""
+    """The file name of a CA in a directory of OpenSSL (X509_NAME_hash_ex: SHA-1 of the canonical name)."""
     certificate = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
     canonical = x509.Name(
         [x509.NameAttribute(part.oid, " ".join(str(part.value).lower().split())) for part in certificate.subject]

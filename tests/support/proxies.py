@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ from raw_server import Play, RawConnection, RawServer, answer
 from .service import Received, RequestReader
 
 __all__ = ["Proxy", "basic"]
+
+GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
+"""Raised when one of the ends has closed a connection."""
 
 DENIED = answer(
     b"credentials are needed", b'Proxy-Authenticate: Basic realm="proxy"', status=b"407 Proxy Authentication Required"
@@ -81,10 +85,8 @@ class Proxy:
         async with anyio.create_task_group() as tasks:
 
             async def serve() -> None:
-                try:
+                with suppress(*GONE):
                     await self._serve(connection)
-                except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    pass  # one of the ends has gone
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(serve)
@@ -132,7 +134,7 @@ class Proxy:
                         part = await connection.some()
                         self.tunnelled += part
                         await upstream.send(part)
-                except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                except GONE:
                     tasks.cancel_scope.cancel()
 
     async def _forward(self, connection: RawConnection, received: Received) -> None:
@@ -157,11 +159,9 @@ class Proxy:
 
 
 async def _pump(source: ByteReceiveStream, sink: ByteSendStream) -> None:
-    try:
+    with suppress(*GONE):
         while True:
             await sink.send(await source.receive())
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        return
 
 
 async def _whole_response(upstream: ByteReceiveStream) -> bytes:
