@@ -149,7 +149,8 @@ class SendStep:
                 finally:
                     if key is not None:
                         headers.pop(self._auth_header, None)
-                        request.headers.pop(self._auth_header, None)  # an instrument may have put others in their place
+                        if request.headers is not headers:  # an instrument has put others in their place
+                            request.headers.pop(self._auth_header, None)
                         trace.remove_header(self._auth_header)
         except BingImagesError as error:
             error.__context__ = None
