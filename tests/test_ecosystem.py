@@ -6,6 +6,7 @@ and one of two pages. What a tool saw is compared with what the service received
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import re
@@ -30,11 +31,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 from pytest_httpx import HTTPXMock
+from raw_server import answer
 from sentry_sdk.integrations.httpx import HttpxIntegration
 from sentry_sdk.transport import Transport as SentryTransport
 from support.certificates import server_context, trusting
 from support.proxies import Proxy
-from support.service import V7Service, keyed
+from support.service import Received, V7Service, json_answer, keyed
 from support.sessions import JOURNEY, KEY, KINDS, Kind, connect, faults_of_the_journey, journey, resolve_test_names
 
 from bing_images_async import ImageSearchSession, RetryPolicy
@@ -316,6 +318,18 @@ async def test_vcrpy_records_an_upload(tmp_path: Path, kind: Kind) -> None:
         assert b"picture" in cassette.requests[0].body
 
 
+async def test_vcrpy_replays_a_compressed_answer(tmp_path: Path, kind: Kind) -> None:
+    def script(received: Received) -> bytes:
+        return answer(gzip.compress(json.dumps(boats("boat")).encode()), b"Content-Encoding: gzip")
+
+    recorder = vcr.VCR(cassette_library_dir=str(tmp_path), filter_headers=[KEY_HEADER])
+    async with V7Service(script) as service, connect(service.url, kind) as session:
+        for _ in range(2):
+            with recorder.use_cassette("compressed.yaml"):
+                assert named(await session.search("boat")) == ["boat"]
+        assert len(service.requests) == 1
+
+
 # --- OpenTelemetry ----------------------------------------------------------------------------------------------------
 
 
@@ -387,6 +401,23 @@ async def test_opentelemetry_with_many_calls_at_once_has_one_span_for_each(instr
             tasks.start_soon(session.search, f"boat {number}")
     assert len(instrumented.spans) == 30
     assert instrumented.matches(service)
+
+
+async def test_opentelemetry_hooks_that_keep_what_they_are_shown_keep_no_key(tracing: Tracing, kind: Kind) -> None:
+    """The instrumentation shows its hooks the headers that it then replaces by a copy with `traceparent`."""
+    kept: list[Any] = []
+
+    async def keep(_: Any, request: Any, *response: Any) -> None:
+        kept.append(request.headers)
+
+    async with V7Service() as service, connect(service.url, kind) as session:
+        HTTPXClientInstrumentor.instrument_client(
+            session.client, tracer_provider=tracing.provider, request_hook=keep, response_hook=keep
+        )
+        await session.search("boat")
+        assert len(keyed(service.requests, KEY)) == 1
+    assert len(kept) == 2
+    assert [headers for headers in kept if KEY in repr(headers.raw)] == []
 
 
 async def test_opentelemetry_spans_never_hold_the_key(instrumented: Tracing, kind: Kind) -> None:
@@ -543,6 +574,22 @@ async def test_event_hooks_may_read_the_body(kind: Kind) -> None:
     assert [json.loads(body)["_type"] for body in bodies] == ["Images", "Images"]
 
 
+async def test_event_hooks_may_read_a_compressed_body(kind: Kind) -> None:
+    """httpx has decoded it then, and it is not to be decoded once more."""
+    bodies: list[bytes] = []
+
+    async def on_response(response: httpx.Response) -> None:
+        bodies.append(await response.aread())
+
+    def script(received: Received) -> bytes:
+        return answer(gzip.compress(json.dumps(boats("boat")).encode()), b"Content-Encoding: gzip")
+
+    async with V7Service(script) as service, connect(service.url, kind) as session:
+        session.client.event_hooks = {"response": [on_response]}
+        assert named(await session.search("boat")) == ["boat"]
+    assert [json.loads(body) for body in bodies] == [boats("boat")]
+
+
 async def test_event_hooks_that_add_a_header_change_the_request(kind: Kind) -> None:
     async def on_request(request: httpx.Request) -> None:
         request.headers["x-request-id"] = "17"
@@ -636,8 +683,6 @@ def in_process(seen: list[str]) -> Callable[[httpx.Request], Awaitable[httpx.Res
 
 def _scripted(script: Any, target: str) -> tuple[int, bytes, bytes]:
     """Status, head and body of what `script` answers to a GET of `target`; the status is 0 for no answer."""
-    from support.service import Received
-
     response = script(Received(0, "GET", target, {}, b"", b""))
     if response is None:
         return 0, b"", b""
@@ -779,8 +824,6 @@ async def test_httpx2_client_keeps_no_cookie_and_follows_no_redirect() -> None:
     def script(received: Any) -> bytes:
         if received.query["q"] == "moved":
             return b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
-        from support.service import json_answer
-
         return json_answer(boats("boat"), b"Set-Cookie: a=b")
 
     client = httpx2.AsyncClient(trust_env=False, follow_redirects=True)

@@ -18,6 +18,7 @@ import pytest
 from attrs import evolve
 from raw_server import answer
 from support.certificates import server_context, trusting
+from support.proxies import Proxy
 from support.service import Last, Received, V7Service, json_answer, keyed, paged
 from support.sessions import KEY, KINDS, Kind, connect, resolve_test_names
 
@@ -196,6 +197,16 @@ async def test_middleware_that_rewrites_the_path_keeps_the_key(kind: Kind) -> No
         async with connect(service.url, kind, middleware=middleware) as session:
             await session.search("boat")
         assert [received.path for received in keyed(service.requests, KEY)] == ["/gateway/images/search"]
+
+
+async def test_middleware_that_names_the_default_port_keeps_the_key() -> None:
+    async with V7Service(tls=server_context("api.test")) as service, Proxy(service.port) as proxy:
+        middleware = [rewriting("https://API.test:443/images/search?q=x")]
+        options = {"proxy": proxy.url, "verify": trusting(), "middleware": middleware}
+        async with connect("https://api.test", **options) as session:
+            await session.search("boat")
+        assert len(keyed(service.requests, KEY)) == 1
+        assert keyed(proxy.log, KEY) == []
 
 
 async def test_middleware_that_sets_the_host_header_sends_it_to_the_configured_origin(kind: Kind) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 import time
@@ -15,12 +16,14 @@ import anyio.to_thread
 import httpx
 import httpx2
 import pytest
+from attrs import evolve
 from raw_server import RawConnection, RawServer, answer
 from support.service import Last, Received, V7Service, json_answer, paged
 from support.sessions import KEY, KINDS, Kind, connect
 
-from bing_images_async import Budget, ImageSearchSession, RateLimit, RetryPolicy, errors
+from bing_images_async import Budget, Call, ImageSearchSession, RateLimit, Reply, RetryPolicy, Send, errors
 from bing_images_async.errors import (
+    AttemptTimeoutError,
     BingImagesError,
     BudgetExceededError,
     ConnectionFailedError,
@@ -232,6 +235,24 @@ async def test_upload_after_a_connection_was_closed_while_idle_is_sent_on_a_new_
             await service.server.until_open(0)
             assert len(insights.meta.attempts) == 1
         assert [PICTURE in received.body for received in service.requests] == [True] * 3
+
+
+async def test_upload_that_nobody_reads_ends_with_the_attempts_time() -> None:
+    """The upload is larger than what the system takes, so that the attempt ends while it is being written."""
+
+    async def enlarge(call: Call, send: Send) -> Reply:
+        assert call.request.upload is not None
+        call.request = evolve(call.request, upload=evolve(call.request.upload, content=bytes(2**25)))
+        return await send(call)
+
+    policy = RetryPolicy(attempts=1, attempt_timeout=0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with connect(url, retry=policy, middleware=[enlarge]) as session:
+            with anyio.fail_after(10), pytest.raises(AttemptTimeoutError):
+                await session.details(image=b"picture")
+            assert session.stats.open_connections == 0
+        gc.collect()  # on trio, a generator that was left suspended is reported now
 
 
 class EarlyAnswer:

@@ -446,6 +446,26 @@ async def test_proxy_call_that_is_cancelled_in_the_tunnels_making_leaves_nothing
         assert await found(session) == ["boat 0"]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_proxy_call_that_is_cancelled_at_any_moment_leaves_nothing_open(
+    scheme: str, trusted: ssl.SSLContext
+) -> None:
+    async with (
+        V7Service(tls=secure() if scheme == "https" else None) as service,
+        Proxy(service.port) as proxy,
+        connect(f"{scheme}://api.test", proxy=proxy.url, verify=trusted) as session,
+    ):
+        for step in range(40):
+            with anyio.move_on_after(step * 0.0004):
+                await session.search("boat")
+            stats = session.stats
+            assert (stats.permits_in_use, stats.in_flight, stats.waiting) == (0, 0, 0)
+            assert stats.open_connections == stats.idle_connections
+        assert session.stats.cancelled > 0
+        assert await found(session) == ["boat 0"]
+        await proxy.server.until_open(1)
+
+
 # --- healing ----------------------------------------------------------------------------------------------------------
 
 
@@ -529,6 +549,10 @@ async def test_environment_proxies_are_ignored_by_default(
     ("exceptions", "host", "is_proxied"),
     [
         ("", "api.test", True),
+        (" , ,", "api.test", True),
+        ("api.test:{port}", "api.test", False),
+        ("api.test:1", "api.test", True),
+        ("*.test", "api.test", False),
         ("api.test", "api.test", False),
         ("API.Test", "api.test", False),
         (".test", "api.test", False),
@@ -554,7 +578,7 @@ async def test_environment_exceptions_from_proxies_are_honoured(
 ) -> None:
     async with V7Service() as service, Proxy(service.port) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv(variable, exceptions)
+        monkeypatch.setenv(variable, exceptions.format(port=service.port))
         async with connect(f"http://{host}:{service.port}", trust_env=True, retry=ONCE) as session:
             assert await found(session) == ["boat 0"]
         assert proxy.connections == is_proxied

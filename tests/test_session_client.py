@@ -14,7 +14,7 @@ import pytest
 from raw_server import RawConnection, RawServer, answer
 from support.certificates import trusting
 from support.service import Received, V7Service, json_answer, keyed, paged
-from support.sessions import KEY, KINDS, Kind, connect
+from support.sessions import KEY, KINDS, Kind, connect, usual_certificates
 
 from bing_images_async import ImageSearchSession
 from bing_images_async.errors import SessionStateError, UnexpectedRedirectError
@@ -386,6 +386,26 @@ async def test_cookies_of_a_lent_client_play_no_part_in_calls() -> None:
         assert "cookie" not in service.requests[0].headers
         assert dict(client.cookies) == {"mine": "1"}
         assert (await client.get(f"{service.url}/echo")).json()["cookie"] == "mine=1"
+
+
+async def test_defaults_of_a_lent_client_play_no_part_in_calls() -> None:
+    async with (
+        V7Service(routes) as service,
+        httpx.AsyncClient(
+            trust_env=False,
+            base_url="http://other.test/base",
+            headers={"x-mine": "1", "user-agent": "mine"},
+            params={"mine": "1"},
+            auth=("user", "password"),
+            verify=usual_certificates(),
+        ) as client,
+        ImageSearchSession(KEY, base_url=service.url, client=client, rate_limit=None) as session,
+    ):
+        await session.search("boat")
+        (received,) = service.requests
+        assert received.query == {"q": "boat"}
+        assert [name for name in ("x-mine", "authorization") if name in received.headers] == []
+        assert received.headers["user-agent"] != "mine"
 
 
 async def test_redirects_are_followed_by_the_client_if_it_is_asked_to() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import socket
+import ssl
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -26,6 +28,7 @@ __all__ = [
     "faults_of_the_journey",
     "journey",
     "resolve_test_names",
+    "usual_certificates",
 ]
 
 KEY = "k3y0f4ll7h3t3st5th4t1st0b3s33nby"
@@ -38,6 +41,12 @@ KINDS: tuple[Kind, ...] = ("own", "lent")
 UNAVAILABLE = json_answer({"error": {"code": "503", "message": "Busy"}}, status=b"503 Service Unavailable")
 
 
+@functools.cache
+def usual_certificates() -> ssl.SSLContext:
+    """The context that every `httpx.AsyncClient` would make for itself, made once."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @asynccontextmanager
 async def connect(url: str, kind: Kind = "own", **options: Any) -> AsyncGenerator[ImageSearchSession]:
     """An entered session on the service at `url`, unpaced, whose retries do not wait."""
@@ -47,7 +56,7 @@ async def connect(url: str, kind: Kind = "own", **options: Any) -> AsyncGenerato
             yield session
         return
     async with (
-        httpx.AsyncClient(trust_env=False) as client,
+        httpx.AsyncClient(trust_env=False, verify=usual_certificates()) as client,
         ImageSearchSession(KEY, base_url=url, client=client, **options) as session,
     ):
         yield session
