@@ -37,9 +37,19 @@ from sentry_sdk.transport import Transport as SentryTransport
 from support.certificates import server_context, trusting
 from support.proxies import Proxy
 from support.service import Received, V7Service, json_answer, keyed
-from support.sessions import JOURNEY, KEY, KINDS, Kind, connect, faults_of_the_journey, journey, resolve_test_names
+from support.sessions import (
+    JOURNEY,
+    KEY,
+    KINDS,
+    Kind,
+    connect,
+    faults_of_the_journey,
+    journey,
+    resolve_test_names,
+    usual_certificates,
+)
 
-from bing_images_async import ImageSearchSession, RetryPolicy
+from bing_images_async import ImageSearchSession, RateLimit, RetryPolicy
 from bing_images_async.errors import (
     AttemptTimeoutError,
     AuthenticationError,
@@ -590,6 +600,35 @@ async def test_event_hooks_may_read_a_compressed_body(kind: Kind) -> None:
     assert [json.loads(body) for body in bodies] == [boats("boat")]
 
 
+async def test_event_hook_that_never_ends_is_ended_with_the_attempt(kind: Kind) -> None:
+    async def on_request(request: httpx.Request) -> None:
+        await anyio.sleep_forever()
+
+    policy = RetryPolicy(attempts=1, attempt_timeout=0.1)
+    async with V7Service() as service, connect(service.url, kind, retry=policy) as session:
+        session.client.event_hooks = {"request": [on_request]}
+        with anyio.fail_after(10), pytest.raises(AttemptTimeoutError):
+            await session.search("boat")
+        assert service.requests == []
+
+
+async def test_event_hook_may_use_the_client_itself(kind: Kind) -> None:
+    """As one does that gets a token first; nothing of the session is held meanwhile that it would have to wait for."""
+
+    async def on_request(request: httpx.Request) -> None:
+        if request.url.path != "/token":
+            request.headers["x-token"] = (await session.client.get(f"{service.url}/token")).headers["content-type"]
+
+    options = {"max_concurrency": 1, "rate_limit": RateLimit(50)}
+    async with V7Service() as service, connect(service.url, kind, **options) as session:
+        session.client.event_hooks = {"request": [on_request]}
+        with anyio.fail_after(10):
+            await session.search("boat")
+        assert [received.path for received in service.requests] == ["/token", "/v7.0/images/search"]
+        assert service.requests[-1].headers["x-token"] == "application/json"
+        assert keyed(service.requests, KEY) == service.requests[1:]
+
+
 async def test_event_hooks_that_add_a_header_change_the_request(kind: Kind) -> None:
     async def on_request(request: httpx.Request) -> None:
         request.headers["x-request-id"] = "17"
@@ -722,6 +761,22 @@ async def test_asgi_transport_sees_each_attempt_once() -> None:
     ):
         await journey(session)
     assert len(seen) == JOURNEY
+
+
+async def test_a_lent_client_with_one_connection_answers_calls_at_once() -> None:
+    """A call waits for its slot on a connection that others wait for."""
+    limits = httpx.Limits(max_connections=1)
+    async with (
+        V7Service() as service,
+        httpx.AsyncClient(trust_env=False, limits=limits, verify=usual_certificates()) as client,
+        ImageSearchSession(KEY, base_url=service.url, client=client, rate_limit=RateLimit(50)) as session,
+    ):
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                for number in range(20):
+                    tasks.start_soon(session.search, f"boat {number}")
+        assert len(service.requests) == 20
+        assert service.connections == 1
 
 
 async def test_a_lent_client_with_mounts_uses_its_mounts() -> None:

@@ -390,6 +390,21 @@ async def test_error_of_a_hook_keeps_its_type_and_its_traceback(event: str, kind
             assert session.stats.open_connections == session.stats.idle_connections == 1
 
 
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file", "token.txt"), KeyError("x"), StopAsyncIteration()]
+)
+async def test_error_of_a_hook_is_no_fault_of_the_network_whatever_its_type(error: Exception, kind: Kind) -> None:
+    async def fail(_: Any) -> None:
+        raise error
+
+    async with V7Service() as service, connect(service.url, kind) as session:
+        session.client.event_hooks = {"response": [fail]}
+        with pytest.raises((type(error), RuntimeError)) as caught:  # PEP 479 turns StopAsyncIteration into RuntimeError
+            await session.search("boat")
+        assert error in {caught.value, caught.value.__cause__}
+        assert len(service.requests) == session.stats.attempts == 1
+
+
 async def test_error_of_a_hook_keeps_its_cause_and_context(kind: Kind) -> None:
     async def chained(_: Any) -> None:
         try:

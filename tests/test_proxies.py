@@ -297,6 +297,7 @@ async def test_proxy_that_refuses_a_tunnel_is_named_in_the_error(status: str, tr
         assert type(error) is ConnectionFailedError
         assert status[:3] in str(error)
         assert "proxy" in str(error).lower()
+        assert len(error.attempts) == len(proxy.log) == (3 if status.startswith("502") else 1)
         assert open_and_idle(session) == (0, 0)
         await proxy.server.until_open(0)
         assert service.connections == 0
