@@ -21,6 +21,7 @@ import anyio
 import httpcore
 import httpx
 import httpx2
+import leaks
 import pytest
 import respx
 import sentry_sdk
@@ -126,6 +127,15 @@ async def test_respx_records_url_headers_and_form_as_they_are_sent(mode: str, ki
         assert b"\x89PNG picture" in sent.content
         assert int(sent.headers["content-length"]) == len(sent.content)
         assert service.connections == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_respx_routes_by_the_header_of_the_key(mode: str, kind: Kind) -> None:
+    """The way to check the key in a test: the requests that a mocker keeps hold it no longer."""
+    async with V7Service() as service, connect(service.url, kind) as session:
+        with respx.mock(using=mode) as mocker:
+            mocker.get(url__startswith=service.url, headers={KEY_HEADER: KEY}).respond(json=boats("mocked"))
+            assert named(await session.search("boat")) == ["mocked"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -253,6 +263,26 @@ async def test_pytest_httpx_answers_every_attempt_and_the_server_gets_no_byte(
         assert len(httpx_mock.get_requests()) == session.stats.attempts == 5
         assert service.connections == 0
     assert keys == [KEY]
+
+
+async def test_pytest_httpx_matches_the_header_of_the_key(httpx_mock: HTTPXMock, kind: Kind) -> None:
+    async with V7Service() as service, connect(service.url, kind) as session:
+        httpx_mock.add_response(match_headers={"Ocp-Apim-Subscription-Key": KEY}, json=boats("mocked"))
+        assert named(await session.search("boat")) == ["mocked"]
+        (request,) = httpx_mock.get_requests()
+        assert KEY not in repr(request.headers.raw)
+
+
+@pytest.mark.httpx_mock(assert_all_responses_were_requested=False, assert_all_requests_were_expected=False)
+async def test_pytest_httpx_that_describes_an_unexpected_request_does_not_show_the_key(
+    httpx_mock: HTTPXMock, kind: Kind
+) -> None:
+    async with V7Service() as service, connect(service.url, kind, retry=RetryPolicy(attempts=1)) as session:
+        httpx_mock.add_response(match_headers={"Ocp-Apim-Subscription-Key": "another"}, json=boats("mocked"))
+        with pytest.raises(AttemptTimeoutError, match="No response can be found") as caught:
+            await session.search("boat")
+        assert service.connections == 0
+    assert leaks.in_error(KEY, caught.value) == []
 
 
 async def test_pytest_httpx_matches_the_form_of_an_upload(httpx_mock: HTTPXMock, kind: Kind) -> None:
