@@ -100,7 +100,9 @@ class Pipeline:
         self._limiter = RateLimiter(
             rate_limit, random=jitter, events=events, longest_pause=longest_pause, signals=signals
         )
-        self._send = SendStep(client, key, auth, origin, self._in_flight, BodyLimits(), self._check_gates)
+        self._send = SendStep(
+            client, key, auth, origin, self._in_flight, BodyLimits(), self._check_gates, is_lent=pool is None
+        )
 
     def build(self, policy: RetryPolicy) -> Send:
         """All steps, with `policy` for the retries."""

@@ -77,6 +77,7 @@ class SendStep:
         client: an `httpx.AsyncClient`, or an `httpx2.AsyncClient`.
         origin: scheme, host and port that the key may go to.
         recheck: raises if `call` must not be sent any more; called when a call had to wait for a slot once more.
+        is_lent: the client is not the session's own, whose pool empties httpcore's requests itself.
     """
 
     def __init__(
@@ -88,8 +89,11 @@ class SendStep:
         in_flight: InFlight,
         limits: BodyLimits,
         recheck: Callable[[Call], None],
+        *,
+        is_lent: bool = True,
     ) -> None:
         self._client = client
+        self._is_lent = is_lent
         self._httpx: Any = httpx_of(client)
         self._key = key
         self._auth = auth
@@ -136,13 +140,18 @@ class SendStep:
         redaction = _Redaction(key)
         try:
             with anyio.CancelScope(deadline=now + time_limit) as scope:
-                request = self._build(call, key, _Trace(call, scope, self._recheck))
+                trace = _Trace(call, scope, self._recheck)
+                request = self._build(call, key, trace)
+                headers = request.headers
                 try:
                     response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
                     return await _read(response, limits, redaction)
                 finally:
                     if key is not None:
-                        request.headers.pop(self._auth_header, None)
+                        headers.pop(self._auth_header, None)
+                        if request.headers is not headers:  # an instrument has put others in their place
+                            request.headers.pop(self._auth_header, None)
+                        trace.remove_header(self._auth_header)
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
@@ -162,7 +171,7 @@ class SendStep:
         """The request with the key. Raises `InvalidRequestError` for what cannot be sent."""
         question = call.request
         extensions: dict[str, Any] = {"timeout": _NO_TIMEOUTS}
-        if call.state.on_sending is not None or call.state.on_connecting is not None:
+        if self._is_lent or call.state.on_sending is not None or call.state.on_connecting is not None:
             extensions["trace"] = trace
         if call.state.needs_new_connection:
             extensions[NEW_CONNECTION] = True
@@ -224,10 +233,11 @@ class SendStep:
             error = AttemptTimeoutError(f"The service did not answer in time ({named}).")
         elif isinstance(fault, module.InvalidURL | module.UnsupportedProtocol):
             error = InvalidRequestError(f"base_url cannot be used ({named}).", parameter="base_url")
-        elif (refusal := _find(fault, ProxyRefusedError)) is not None:
+        elif isinstance(fault, module.ProxyError):
+            refusal = _find(fault, ProxyRefusedError)
             error = ConnectionFailedError(
-                f"The proxy refused the connection ({named}). Check proxy= or HTTPS_PROXY, and its credentials.",
-                retryable=refusal.status in _RETRYABLE_PROXY_STATUSES,
+                f"No connection through the proxy ({named}). Check proxy= or HTTPS_PROXY, and its credentials.",
+                retryable=refusal is None or refusal.status in _RETRYABLE_PROXY_STATUSES,
             )
         elif _find(fault, ssl.SSLCertVerificationError) is not None:
             error = ConnectionFailedError(
@@ -259,17 +269,26 @@ class _Trace:
     Time spent waiting for a slot is not time of the attempt.
     """
 
-    __slots__ = ("_call", "_recheck", "_scope")
+    __slots__ = ("_call", "_recheck", "_request", "_scope")
 
     def __init__(self, call: Call, scope: anyio.CancelScope, recheck: Callable[[Call], None]) -> None:
         self._call = call
         self._scope = scope
         self._recheck = recheck
+        self._request: Any = None
 
-    async def __call__(self, event: str, _: Mapping[str, Any]) -> None:
+    def remove_header(self, name: str) -> None:
+        """Remove a header from the httpcore request of a lent client, whose headers are copies of httpx's."""
+        if self._request is not None:
+            raw = name.lower().encode("ascii")
+            self._request.headers = [pair for pair in self._request.headers if pair[0].lower() != raw]
+
+    async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
         state = self._call.state
         if event.endswith(".send_request_headers.started"):
-            assert state.on_sending is not None
+            self._request = details.get("request")
+            if state.on_sending is None:
+                return
             before, state.sent = anyio.current_time(), None
             deadline, self._scope.deadline = self._scope.deadline, math.inf
             await state.on_sending()

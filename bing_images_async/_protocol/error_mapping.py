@@ -25,6 +25,8 @@ _LONGEST = 500  # characters of the service's words in our message
 
 _NO_DATA = "There may be no data for this; trending has some for few markets, en-US among them."
 
+_ADVICE = {407: "A proxy on the way wants credentials: check those in proxy= or HTTP_PROXY."}  # RFC 9110, 15.5.8
+
 _BY_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.BadRequestError,
     401: errors.AuthenticationError,
@@ -123,7 +125,7 @@ def _text(reply: Reply, said: _Said, kind: type[errors.ApiError], words: str) ->
     if said.others:
         what += f" (and {said.others} more)"
     head += f": {what}" if what else ""
-    advice = _NO_DATA if error.sub_code == "ResourceError" else kind.advice
+    advice = _NO_DATA if error.sub_code == "ResourceError" else _ADVICE.get(reply.status, kind.advice)
     trace = "" if reply.trace_id is None else f"[trace id {reply.trace_id}]"
     head += "" if head.endswith((".", "!", "?", "…", ")")) else "."
     return " ".join(part for part in (head, advice, trace) if part)

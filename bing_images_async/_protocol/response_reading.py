@@ -16,6 +16,7 @@ __all__ = ["decipher", "redirect_error"]
 A = TypeVar("A", bound=Answer)
 
 _EXCERPT = 200  # bytes
+_LONGEST_LOCATION = 200  # characters of a redirect's target in our message
 _TYPES = {"ImageAnswer": "Images", "ImageInsights": "ImageInsights", "TrendingImages": "TrendingImages"}
 _LISTS = {"ImageAnswer": "value", "TrendingImages": "categories"}
 
@@ -130,8 +131,9 @@ def _malformed(reply: Reply, reason: str, path: str = "") -> MalformedResponseEr
 def redirect_error(reply: Reply) -> UnexpectedRedirectError:
     """The error for a reply whose status is 3xx."""
     location = reply.headers.get("location")
+    shown = location if location is None or len(location) <= _LONGEST_LOCATION else f"{location[:_LONGEST_LOCATION]}…"
     return UnexpectedRedirectError(
-        f"The service answered HTTP {reply.status} to {location!r}. Redirects are not followed, so that the key "
+        f"The service answered HTTP {reply.status} to {shown!r}. Redirects are not followed, so that the key "
         "goes nowhere else. If this is where the service lives now, set base_url to it.",
         status=reply.status,
         location=location,

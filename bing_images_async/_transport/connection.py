@@ -78,9 +78,14 @@ class Connection:
         scheme, host, port = self.origin.scheme, self.origin.host.decode("ascii"), self.origin.port
         via = self.proxy
         with self._connecting:
-            self._socket = await self._network.connect_tcp(
-                host if via is None else via.host, port if via is None else via.port, timeout=timeout
-            )
+            try:
+                self._socket = await self._network.connect_tcp(
+                    host if via is None else via.host, port if via is None else via.port, timeout=timeout
+                )
+            except httpcore.ConnectError as error:
+                if via is None:
+                    raise
+                raise httpcore.ProxyError(f"{via.host}:{via.port} cannot be reached: {error}") from error
         if self._socket is None or self._closed:
             raise httpcore.ConnectError("The connection was closed while it was made.")
         self.stream = self._socket
@@ -107,7 +112,7 @@ class Connection:
         assert status is not None
         if not 200 <= status < 300:
             raise ProxyRefusedError(status)
-        if not self.parser.is_complete or not self.is_silent:
+        if self.parser.has_surplus or not self.is_silent:
             raise httpcore.ProxyError("The proxy sent data before it was asked for any.")
 
     # --- an exchange

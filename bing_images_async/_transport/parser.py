@@ -50,6 +50,8 @@ class ResponseParser:
         self.is_complete = False
         self.is_reusable = False
         """The response is complete, and another one may follow on this connection."""
+        self.has_surplus = False
+        """Data came after the response that nobody asked for."""
         self._is_delimited = False
         self._is_interim = False
         self._interim = 0
@@ -69,8 +71,8 @@ class ResponseParser:
         try:
             self._http.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self.is_complete:  # surplus after the response: nobody asked for it
-                self.is_reusable = False
+            if self.is_complete:
+                self._on_surplus()
             elif self._fault is None:
                 raise httpcore.RemoteProtocolError(f"The reply is not HTTP/1.1: {error}") from None
         if self._fault is not None:
@@ -109,7 +111,7 @@ class ResponseParser:
 
     def on_message_begin(self) -> None:
         if self.is_complete:
-            self.is_reusable = False
+            self._on_surplus()
         else:
             self.headers = []
 
@@ -138,13 +140,17 @@ class ResponseParser:
 
     def on_body(self, data: bytes) -> None:
         if self.is_complete:
-            self.is_reusable = False
+            self._on_surplus()
         else:
             self._body.append(data)
 
     def on_message_complete(self) -> None:
         if not self._is_interim:
             self.is_complete = True
+
+    def _on_surplus(self) -> None:
+        self.has_surplus = True
+        self.is_reusable = False
 
     def _on_interim(self, status: int) -> None:
         self._is_interim = True

@@ -107,7 +107,7 @@ class ConnectionPool:
         self._idle_count = 0
         self._dropped: list[Connection] = []
         """Connections whose responses were garbage-collected unclosed: shut down, and still to be closed."""
-        self._httpcore_pool: httpcore.AsyncConnectionPool | None = None
+        self._httpcore_pools: dict[_Key, httpcore.AsyncConnectionPool] = {}
 
     @property
     def open_connections(self) -> int:
@@ -123,9 +123,9 @@ class ConnectionPool:
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and read the head of its response."""
-        if httpcore.AsyncConnectionPool.handle_async_request is not _HTTPCORE_SEND:
-            return await self._send_through_httpcore(request)
         try:
+            if httpcore.AsyncConnectionPool.handle_async_request is not _HTTPCORE_SEND:
+                return await self._send_through_httpcore(request)
             return await self._send(request)
         except httpcore.NetworkError:
             self.check_open()
@@ -169,14 +169,19 @@ class ConnectionPool:
     async def _send_through_httpcore(self, request: httpcore.Request) -> httpcore.Response:
         """Hand the request to the replacement of httpcore's method: a mocker or a recorder (respx, vcrpy).
 
-        What the replacement lets pass goes to the network through httpcore's own pool.
+        What the replacement lets pass goes to the network through a pool of httpcore's own.
         """
-        if self._httpcore_pool is None:
-            context = await self._tls.get() if request.url.scheme == b"https" else None
-            self._httpcore_pool = httpcore.AsyncConnectionPool(
-                ssl_context=context, network_backend=self._network, max_connections=None
+        key = self._key_of(request.url)
+        pool = self._httpcore_pools.get(key)
+        if pool is None:
+            is_secure = key.scheme == b"https" or (key.proxy is not None and key.proxy.is_secure)
+            context = await self._tls.get() if is_secure else None
+            proxy = None if key.proxy is None else key.proxy.as_httpcore(context)
+            pool = httpcore.AsyncConnectionPool(
+                ssl_context=context, proxy=proxy, network_backend=self._network, max_connections=None
             )
-        return await self._httpcore_pool.handle_async_request(request)
+            self._httpcore_pools[key] = pool
+        return await pool.handle_async_request(request)
 
     def _key_of(self, url: httpcore.URL) -> _Key:
         if url.scheme not in {b"http", b"https"}:
@@ -271,8 +276,8 @@ class ConnectionPool:
                     await self.drop(connection)
                 except BaseException as error:  # noqa: BLE001 - raised again when all are closed
                     interruption = error
-            if self._httpcore_pool is not None:
-                await self._httpcore_pool.aclose()
+            for pool in self._httpcore_pools.values():
+                await pool.aclose()
         if interruption is not None:
             raise interruption
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
@@ -58,6 +59,12 @@ class Proxy:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             headers = ((b"Proxy-Authorization", b"Basic " + b64encode(pair)),)
         return cls(host, port or _PORTS[parts.scheme], parts.scheme == "https", headers)
+
+    def as_httpcore(self, context: ssl.SSLContext | None) -> httpcore.Proxy:
+        """The same for a pool of httpcore's."""
+        scheme = b"https" if self.is_secure else b"http"
+        url = httpcore.URL(scheme=scheme, host=self.host.encode("ascii"), port=self.port, target=b"/")
+        return httpcore.Proxy(url, headers=list(self.headers), ssl_context=context if self.is_secure else None)
 
 
 @frozen

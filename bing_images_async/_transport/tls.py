@@ -49,9 +49,15 @@ class TLSContext:
                 return ssl.create_default_context(cafile=self._verify)
             return httpx.create_ssl_context(trust_env=self._trust_env)
         except (OSError, ValueError) as fault:
-            source = f"verify={self._verify!r}" if self._verify is not None else "SSL_CERT_FILE or SSL_CERT_DIR"
             raise InvalidRequestError(
-                f"{source} cannot be used: the certificates cannot be loaded ({fault}). It must be a file of PEM "
-                "certificates, a folder of hashed ones, or an ssl.SSLContext.",
+                f"{self._source()} cannot be used: the certificates cannot be loaded ({fault}). "
+                "It must be a file of PEM certificates, a folder of hashed ones, or an ssl.SSLContext.",
                 parameter="verify",
             ) from None
+
+    def _source(self) -> str:
+        """Where the certificates come from, for messages."""
+        if self._verify is not None:
+            return f"verify={self._verify!r}"
+        variables = ("SSL_CERT_FILE", "SSL_CERT_DIR") if self._trust_env else ()
+        return next((f"{name}={os.environ[name]!r}" for name in variables if os.environ.get(name)), "certifi's file")
