@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from bing_images_async._transport.carrier import Borrowed
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ApiKey, Bearer, HeaderKey, ImageSearchSession, SubscriptionKey
-from bing_images_async._transport.carrier import Borrowed
 from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import InvalidRequestError
 from bing_images_async.testing import virtual_time

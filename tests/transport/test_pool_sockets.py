@@ -14,10 +14,10 @@ import httpx
 import pytest
 import trustme
 from anyio.streams.tls import TLSStream
-from pooled import ask
-from raw_server import OK, Play, RawConnection, RawServer, answer, answering, serving
-
 from bing_images_async._transport._patched import Transport
+from pooled import ask
+from support.raw_server import OK, Play, RawConnection, RawServer, answer, answering, serving
+
 from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import BingImagesError, ResponseTooLargeError, SessionStateError
 

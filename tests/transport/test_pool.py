@@ -14,10 +14,10 @@ import anyio
 import httpcore
 import httpx
 import pytest
+from bing_images_async._transport.carrier import Outgoing
 from pooled import ask
 
 from bing_images_async._transport import connection as _connection, pool as pool_module
-from bing_images_async._transport.carrier import Outgoing
 from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import ResponseTooLargeError, SessionStateError
 
