@@ -10,23 +10,27 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from typing import Final, cast
+from typing import Final
 from weakref import ref
 
 import anyio
 import httpcore
+from attrs import frozen
 
 from .parser import ResponseParser
 from .proxy import Proxy, ProxyRefusedError
 from .tls import TLSContext
 
-__all__ = ["CLOSE_TIMEOUT", "Connection", "Timeouts", "encode_head"]
+__all__ = ["CLOSE_TIMEOUT", "Connection", "Head", "Timeouts", "encode_head"]
 
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that closing may take. A TCP socket needs none; this bounds networks other than TCP."""
 
 _PIECE: Final = 64 * 1024
 """Bytes read or written at a time."""
+
+_MOST_DIGITS: Final = 19
+"""Digits of a Content-Length: enough for a number of 63 bits."""
 
 Timeouts = dict[str, float | None]
 """Seconds for `connect`, `read` and `write`: httpcore's request extension `timeout`."""
@@ -37,13 +41,51 @@ _HEAD: Final = re.compile(
 """A request line and header fields (RFC 9112, section 3; RFC 9110, section 5.5): no line break or NUL in a value."""
 
 
-def encode_head(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The request line and the header fields. Raises `httpcore.LocalProtocolError` for what could not be read back."""
+@frozen
+class Head:
+    """The head of a request, as it is written."""
+
+    data: bytes
+    body_length: int | None = None
+    """Bytes of the body; `None` for a body in chunks."""
+
+
+def encode_head(request: httpcore.Request, proxy: Proxy | None) -> Head:
+    """The head of `request`. Raises `httpcore.LocalProtocolError` for what a server would not read as it is meant."""
+    target, headers = request.url.target, request.headers
+    if proxy is not None and request.url.scheme == b"http":
+        # RFC 9112, section 3.2.2: a proxy is sent the absolute form.
+        target = b"http://" + _authority(request.url) + target
+        headers = [*headers, *proxy.headers]
+    return Head(_encode(request.method, target, headers), _body_length(headers))
+
+
+def _encode(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
     lines = [method + b" " + target + b" HTTP/1.1", *[name + b": " + value for name, value in headers], b"\r\n"]
     head = b"\r\n".join(lines)
     if _HEAD.fullmatch(head) is None:
         raise httpcore.LocalProtocolError("The method, the target or a header holds a character that is not allowed.")
     return head
+
+
+def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The announced length of a request body, 0 if there is none; `None` for one in chunks."""
+    length: int | None = 0
+    found: set[bytes] = set()
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length":
+            if not value.isdigit() or len(value) > _MOST_DIGITS:
+                raise httpcore.LocalProtocolError("Content-Length is not a number of bytes.")
+            length = int(value)
+            found.add(value)
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise httpcore.LocalProtocolError("The Transfer-Encoding of a request can only be chunked.")
+            length = None
+            found.add(value)
+    if len(found) > 1:
+        raise httpcore.LocalProtocolError("The request has two lengths (Content-Length, Transfer-Encoding).")
+    return length
 
 
 class Connection:
@@ -101,7 +143,7 @@ class Connection:
     async def _open_tunnel(self, proxy: Proxy, authority: bytes, timeouts: Timeouts) -> None:
         """CONNECT (RFC 9110, section 9.3.6)."""
         self.parser.start(has_body=False)
-        await self._write(encode_head(b"CONNECT", authority, [(b"Host", authority), *proxy.headers]), timeouts)
+        await self._write(_encode(b"CONNECT", authority, [(b"Host", authority), *proxy.headers]), timeouts)
         await self.receive_head(timeouts)
         status = self.parser.status
         assert status is not None
@@ -122,32 +164,26 @@ class Connection:
         """The last exchange is over, and both sides agree to another one."""
         return self._is_sent and self.parser.is_complete and self.parser.is_reusable and not self._closed
 
-    def begin(self, request: httpcore.Request) -> None:
-        """Expect the response to `request`. Nothing has been written yet."""
+    def begin(self, method: bytes) -> None:
+        """Expect the response to a request that has not been written yet."""
         self.has_written = self._is_sent = False
-        self.parser.start(has_body=request.method != b"HEAD")
+        self.parser.start(has_body=method != b"HEAD")
 
-    async def send(self, request: httpcore.Request, timeouts: Timeouts) -> None:
+    async def send(self, head: Head, body: AsyncIterable[bytes], timeouts: Timeouts) -> None:
         """Write a request. Returns early if the response, or the end of the connection, comes before its end."""
-        target, headers = request.url.target, request.headers
-        if self.proxy is not None and self.origin.scheme == b"http":
-            # RFC 9112, section 3.2.2: a proxy is sent the absolute form.
-            target = b"http://" + _authority(request.url) + target
-            headers = [*headers, *self.proxy.headers]
-        length, is_chunked = _body_framing(headers)
         try:
-            await self._write(encode_head(request.method, target, headers), timeouts)
-            if is_chunked or length:
-                await self._send_body(request, length, timeouts)
+            await self._write(head.data, timeouts)
+            if head.body_length != 0:
+                await self._send_body(body, head.body_length, timeouts)
         except httpcore.WriteError:
             return  # a server may answer, and close, before it has read everything
         self._is_sent = True
 
-    async def _send_body(self, request: httpcore.Request, length: int | None, timeouts: Timeouts) -> None:
+    async def _send_body(self, body: AsyncIterable[bytes], length: int | None, timeouts: Timeouts) -> None:
         keep_unread = self.stream.get_extra_info("keep_unread")
         if keep_unread is not None:
             keep_unread()
-        pieces = aiter(cast("AsyncIterable[bytes]", request.stream))
+        pieces = aiter(body)
         try:
             await self._send_pieces(pieces, length, timeouts)
         finally:
@@ -234,20 +270,6 @@ class Connection:
             self._socket = None
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await opened.aclose()
-
-
-def _body_framing(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, bool]:
-    """The announced length of a request body, and whether it is sent in chunks."""
-    length: int | None = None
-    is_chunked = False
-    for name, value in headers:
-        if len(name) == 14 and name.lower() == b"content-length":
-            if not value.isdigit():
-                raise httpcore.LocalProtocolError("Content-Length is not a number.")
-            length = int(value)
-        elif len(name) == 17 and name.lower() == b"transfer-encoding":
-            is_chunked = True
-    return (None, True) if is_chunked else (length, False)
 
 
 def _authority(url: httpcore.URL) -> bytes:

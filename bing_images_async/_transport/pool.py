@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, cast
 
@@ -19,7 +19,7 @@ import anyio
 import httpcore
 
 from ..errors import SessionStateError
-from .connection import Connection, Timeouts
+from .connection import Connection, Timeouts, encode_head
 from .network import Network
 from .proxy import Proxies, Proxy
 from .tls import TLSContext
@@ -138,11 +138,12 @@ class ConnectionPool:
         timeouts: Timeouts = extensions.get("timeout") or _NO_TIMEOUTS
         trace: Trace | None = extensions.get("trace")
         key = self._key_of(request.url)
+        head = encode_head(request, key.proxy)
         connection = None if extensions.get(NEW_CONNECTION) else await self._take(key)
         is_kept = connection is not None
         if connection is None:
             connection = await self._connect(key, timeouts, trace)
-        connection.begin(request)
+        connection.begin(request.method)
         if trace is not None:
             began = self._clock()
             try:
@@ -152,7 +153,7 @@ class ConnectionPool:
                 raise
             is_kept = is_kept or self._clock() - began > _KEPT
         try:
-            await connection.send(request, timeouts)
+            await connection.send(head, cast("AsyncIterable[bytes]", request.stream), timeouts)
             await connection.receive_head(timeouts)
         except BaseException as error:
             await self.drop(connection)
