@@ -183,7 +183,7 @@ class ConnectionPool:
         if url.scheme not in {b"http", b"https"}:
             raise httpcore.UnsupportedProtocol("The URL must begin with http:// or https://.")
         origin = url.origin
-        if not origin.host or not 0 < origin.port < 65_536:
+        if not origin.host or url.port == 0 or not 0 < origin.port < 65_536:  # httpcore takes port 0 for none
             raise httpcore.UnsupportedProtocol("The URL has no host, or a port that does not exist.")
         proxy = self._proxies.of(origin) if self._proxies.by_scheme else None
         return _Key(origin.scheme, origin.host, origin.port, proxy)
