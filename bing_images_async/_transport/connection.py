@@ -7,6 +7,7 @@ time, who either reads the response to its end or closes the connection.
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
@@ -256,8 +257,8 @@ class Connection:
         if shut_down is not None:
             shut_down()
 
-    async def aclose(self) -> None:
-        """Close the socket at once, whoever is using or cancelling the connection.
+    async def aclose(self, deadline: float = math.inf) -> None:
+        """Close the socket at once, whoever is using or cancelling the connection. Waits until `deadline` at most.
 
         TLS is not closed before: a closing handshake could block, and HTTP needs none, since the length of every
         answer is known. Sockets close before their `aclose` first yields, so not even a native `Task.cancel()`,
@@ -268,7 +269,7 @@ class Connection:
             self._connecting.cancel()
         else:
             self._socket = None
-            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            with anyio.CancelScope(deadline=min(deadline, anyio.current_time() + CLOSE_TIMEOUT), shield=True):
                 await opened.aclose()
 
 

@@ -8,6 +8,7 @@ It never sends a request twice.
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from collections import defaultdict, deque
@@ -244,10 +245,10 @@ class ConnectionPool:
             self._idle_count -= 1
             await self.drop(idle.popleft())
 
-    async def drop(self, connection: Connection) -> None:
+    async def drop(self, connection: Connection, deadline: float = math.inf) -> None:
         """Close a connection, whatever its state."""
         self._connections.discard(connection)
-        await connection.aclose()
+        await connection.aclose(deadline)
 
     def abandon(self, connection: Connection) -> None:
         """The response was garbage-collected unclosed: end its connection; the next request closes the socket."""
@@ -266,13 +267,14 @@ class ConnectionPool:
         self._idle_count = 0
         self._dropped.clear()
         interruption: BaseException | None = None
-        with anyio.move_on_after(_CLOSE_ALL_TIMEOUT, shield=True):
-            for connection in tuple(self._connections):
-                try:
-                    await self.drop(connection)
-                except BaseException as error:  # noqa: BLE001 - raised again when all are closed
-                    interruption = error
-            if self._httpcore_pool is not None:
+        deadline = anyio.current_time() + _CLOSE_ALL_TIMEOUT
+        for connection in tuple(self._connections):
+            try:
+                await self.drop(connection, deadline)
+            except BaseException as error:  # noqa: BLE001 - raised again when all are closed
+                interruption = error
+        if self._httpcore_pool is not None:
+            with anyio.CancelScope(deadline=deadline, shield=True):
                 await self._httpcore_pool.aclose()
         if interruption is not None:
             raise interruption
