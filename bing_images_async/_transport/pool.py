@@ -43,6 +43,9 @@ _NO_TIMEOUTS: Final[Timeouts] = {}
 
 _HTTPCORE_SEND: Final = httpcore.AsyncConnectionPool.handle_async_request
 
+_INTERRUPTED: Final = (httpcore.NetworkError, httpcore.RemoteProtocolError)
+"""Errors of a request whose connection `aclose` has closed: which of them depends on the network."""
+
 Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 """httpcore's request extension `trace`."""
 
@@ -128,7 +131,7 @@ class ConnectionPool:
             return await self._send_through_httpcore(request)
         try:
             return await self._send(request)
-        except httpcore.NetworkError:
+        except _INTERRUPTED:
             self.check_open()
             raise
         finally:
@@ -316,7 +319,7 @@ class _Body:
         except BaseException as error:
             self._close()
             await self._pool.drop(self._connection)
-            if isinstance(error, httpcore.NetworkError):
+            if isinstance(error, _INTERRUPTED):
                 self._pool.check_open()
             raise
         if piece:
