@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, cast
@@ -107,8 +107,10 @@ class ConnectionPool:
         self._clock = clock
         self._closed = False
         self._connections: set[Connection] = set()
-        self._idle: defaultdict[_Key, deque[Connection]] = defaultdict(deque)
-        self._idle_count = 0
+        self._idle: dict[Connection, _Key] = {}
+        """The idle connections, the oldest first."""
+        self._idle_by_key: dict[_Key, deque[Connection]] = {}
+        """The same by what they can be used for. No deque is empty."""
         self._dropped: list[Connection] = []
         """Connections whose responses were garbage-collected unclosed: shut down, and still to be closed."""
         self._httpcore_pool: httpcore.AsyncConnectionPool | None = None
@@ -121,7 +123,7 @@ class ConnectionPool:
     @property
     def idle_connections(self) -> int:
         """Connections that wait for a request."""
-        return self._idle_count
+        return len(self._idle)
 
     # --- a request
 
@@ -198,10 +200,9 @@ class ConnectionPool:
         """The newest idle connection that can be used; those that cannot are closed."""
         if self._dropped:
             await self._close_dropped()
-        idle = self._idle[key]
-        while idle:
-            connection = idle.pop()
-            self._idle_count -= 1
+        while (idle := self._idle_by_key.get(key)) is not None:
+            connection = idle[-1]
+            self._remove_idle(connection)
             if self._clock() < connection.expires_at and connection.is_silent:
                 return connection
             await self.drop(connection)
@@ -240,13 +241,26 @@ class ConnectionPool:
             await self.drop(connection)
             return
         now = self._clock()
-        idle = self._idle[key]
         connection.expires_at = now + self._keepalive_expiry
-        idle.append(connection)
-        self._idle_count += 1
-        while idle and (self._idle_count > self._max_idle or idle[0].expires_at <= now):
-            self._idle_count -= 1
-            await self.drop(idle.popleft())
+        self._idle[connection] = key
+        self._idle_by_key.setdefault(key, deque()).append(connection)
+        while self._idle:
+            oldest = next(iter(self._idle))
+            if len(self._idle) <= self._max_idle and now < oldest.expires_at:
+                return
+            self._remove_idle(oldest)
+            await self.drop(oldest)
+
+    def _remove_idle(self, connection: Connection) -> None:
+        """Remove the newest idle connection of its key, or the oldest."""
+        key = self._idle.pop(connection)
+        idle = self._idle_by_key[key]
+        if idle[-1] is connection:
+            idle.pop()
+        else:
+            idle.remove(connection)  # it is the first
+        if not idle:
+            del self._idle_by_key[key]
 
     async def drop(self, connection: Connection, deadline: float = math.inf) -> None:
         """Close a connection, whatever its state."""
@@ -267,7 +281,7 @@ class ConnectionPool:
         """Close every connection, idle or in use."""
         self._closed = True
         self._idle.clear()
-        self._idle_count = 0
+        self._idle_by_key.clear()
         self._dropped.clear()
         interruption: BaseException | None = None
         deadline = anyio.current_time() + _CLOSE_ALL_TIMEOUT
