@@ -1,15 +1,180 @@
-"""An `httpx.AsyncClient` over the library's own connections, for tests that speak httpx."""
+"""A network in memory for the pool: each connection reads from a script, and every operation is counted."""
 
 from __future__ import annotations
 
+import ssl
+from collections import deque
+from collections.abc import AsyncIterable, Iterable
+from typing import Any
+
+import anyio
+import httpcore
 import httpx
 
 from bing_images_async._transport.client import make_client
-from bing_images_async._transport.pool import ConnectionPool
+from bing_images_async._transport.pool import ConnectionPool, StaleConnectionError
+from bing_images_async._transport.tls import TLSContext
 
-__all__ = ["ask"]
+__all__ = [
+    "OK",
+    "TLS",
+    "URL",
+    "URLS",
+    "Clock",
+    "Network",
+    "Step",
+    "Stream",
+    "ask",
+    "body",
+    "fetch",
+    "fetch_again",
+    "send",
+    "settle",
+]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+URL = "http://service.test/images"
+URLS = [URL, "https://service.test/images"]
+"""With TLS there is a stage between connecting and sending."""
+TLS = TLSContext(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+Step = bytes | BaseException | None
+"""Result of a read: bytes (empty at the end of the stream), an error to raise, or `None` for an endless wait."""
 
 
-async def ask(pool: ConnectionPool, request: httpx.Request) -> httpx.Response:
-    """Send `request` through `pool`; the response is unread."""
-    return await make_client(pool).send(request, stream=True)
+class Network(httpcore.AsyncNetworkBackend):
+    """Servers in memory: each connection reads from the next script; the last script is used again and again.
+
+    A connection whose script is exhausted answers `OK` to every read.
+    """
+
+    def __init__(self, *scripts: Iterable[Step]) -> None:
+        self.scripts = deque(list(script) for script in scripts or ([],))
+        self.streams: list[Stream] = []
+        self.timeouts: dict[str, float | None] = {}
+        self.fail_at: dict[str, BaseException] = {}
+        """Errors to raise, by operation."""
+        self.operations = 0
+        self.interrupt_at = -1
+        """The number of the operation, counted over the whole network, that raises KeyboardInterrupt."""
+
+    @property
+    def open(self) -> list[Stream]:
+        return [stream for stream in self.streams if not stream.closed]
+
+    async def operate(self, name: str, timeout: float | None = None) -> None:
+        self.timeouts[name] = timeout
+        self.operations += 1
+        await anyio.lowlevel.checkpoint()
+        if self.operations == self.interrupt_at:
+            raise KeyboardInterrupt
+        if name in self.fail_at:
+            raise self.fail_at[name]
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        await self.operate("connect", timeout)
+        script = self.scripts.popleft() if len(self.scripts) > 1 else list(self.scripts[0])
+        self.streams.append(Stream(self, script))
+        return self.streams[-1]
+
+
+class Stream(httpcore.AsyncNetworkStream):
+    def __init__(self, network: Network, script: list[Step]) -> None:
+        self.network = network
+        self.script = deque(script)
+        self.written: list[bytes] = []
+        self.closed = self.readable = False
+        self.closings = 0
+        self.hangs_on_close = False
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        await self.network.operate("read", timeout)
+        if self.closed:
+            raise httpcore.ReadError("closed")
+        step = self.script.popleft() if self.script else OK
+        if step is None:
+            await anyio.sleep_forever()
+        if isinstance(step, BaseException):
+            raise step
+        assert isinstance(step, bytes)
+        if len(step) > max_bytes:
+            self.script.appendleft(step[max_bytes:])
+        return step[:max_bytes]
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self.network.operate("write", timeout)
+        self.written.append(buffer)
+
+    async def aclose(self) -> None:
+        self.closed = True
+        self.closings += 1
+        await anyio.lowlevel.checkpoint()
+        if self.hangs_on_close:
+            await anyio.sleep_forever()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        await self.network.operate("start_tls", timeout)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.readable if info == "is_readable" else None
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def ask(pool: ConnectionPool, url: str = URL, *, method: str = "GET", **options: Any) -> httpx.Response:
+    """Send a request through httpx; the response is unread."""
+    return await make_client(pool).send(httpx.Request(method, url, **options), stream=True)
+
+
+async def fetch(pool: ConnectionPool, url: str = URL, **options: Any) -> httpx.Response:
+    """Send a request through httpx and read its response to the end; close it in any case."""
+    response = await ask(pool, url, **options)
+    try:
+        await response.aread()
+    finally:
+        await response.aclose()
+    return response
+
+
+async def fetch_again(pool: ConnectionPool, url: str = URL) -> httpx.Response:
+    """Fetch, and once more if the connection was stale, as the session's retry step does."""
+    try:
+        return await fetch(pool, url)
+    except httpx.RemoteProtocolError as error:
+        if not isinstance(error.__cause__, StaleConnectionError):
+            raise
+    return await fetch(pool, url)
+
+
+async def send(pool: ConnectionPool, url: str = URL, *, method: str = "GET", **options: Any) -> httpcore.Response:
+    """Send a request through the pool alone, which leaves no generators of httpx's between it and the test."""
+    headers = [(b"Host", b"service.test"), *options.pop("headers", ())]
+    return await pool.handle_async_request(httpcore.Request(method, url, headers=headers, **options))
+
+
+def body(response: httpcore.Response) -> AsyncIterable[bytes]:
+    """The pool's own iterator of the body."""
+    assert isinstance(response.stream, AsyncIterable)
+    return response.stream
+
+
+async def settle(pool: ConnectionPool, network: Network) -> None:
+    """Assert that nothing has leaked, and that the pool still serves."""
+    assert len(network.open) == pool.open_connections == pool.idle_connections
+    assert (await fetch_again(pool)).content == b"hello"
+    assert len(network.open) == pool.open_connections == pool.idle_connections
