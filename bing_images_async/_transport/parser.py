@@ -118,7 +118,7 @@ class ResponseParser:
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self.status is not None:
+        if self.status is not None or self._fault is not None:
             return
         status = self._http.get_status_code()
         if status < 200:
