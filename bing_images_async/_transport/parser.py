@@ -139,6 +139,8 @@ class ResponseParser:
     def on_body(self, data: bytes) -> None:
         if self.is_complete:
             self.is_reusable = False
+        elif self._is_interim:  # llhttp reads one where there is a length; RFC 9112, section 6.3, allows none
+            self._fault = httpcore.RemoteProtocolError("An interim reply (1xx) has a body.")
         else:
             self._body.append(data)
 
