@@ -132,8 +132,9 @@ class ResponseParser:
         self._is_delimited = bool(lengths or encodings)
         self.status = status
         self.version = b"HTTP/" + self._http.get_http_version().encode()
-        # Two lengths: an intermediary may have taken the other one (RFC 9112, section 6.3).
-        self.is_reusable = self._http.should_keep_alive() and not (lengths and encodings)
+        # RFC 9112, sections 6.1 and 6.3: an intermediary may have taken the other length, or may not know chunks.
+        is_doubtful = bool(encodings) and (bool(lengths) or self.version == b"HTTP/1.0")
+        self.is_reusable = self._http.should_keep_alive() and not is_doubtful
         self.is_complete = not self._has_body
 
     def on_body(self, data: bytes) -> None:
