@@ -115,7 +115,7 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.status is None:  # else it is a trailer: nobody reads those
-            self.headers.append((name, value))
+            self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self.status is not None or self._fault is not None:
@@ -167,7 +167,7 @@ class ResponseParser:
             if len(name) == 14 and name.lower() == b"content-length":
                 lengths.append(value)
             elif len(name) == 17 and name.lower() == b"transfer-encoding":
-                encodings.append(value.strip().lower())
+                encodings.append(value.lower())
         return lengths, encodings
 
 
