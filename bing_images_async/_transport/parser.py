@@ -118,7 +118,7 @@ class ResponseParser:
             self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        if self.status is not None or self._fault is not None:
+        if self.status is not None:
             return
         status = self._http.get_status_code()
         if status < 200:
@@ -127,7 +127,7 @@ class ResponseParser:
         self._is_interim = False
         lengths, encodings = self._framing()
         if encodings and encodings != [b"chunked"]:
-            self._fault = httpcore.RemoteProtocolError("The reply has a Transfer-Encoding other than chunked.")
+            self._fail(httpcore.RemoteProtocolError("The reply has a Transfer-Encoding other than chunked."))
             return
         self._is_delimited = bool(lengths or encodings)
         self.status = status
@@ -141,7 +141,7 @@ class ResponseParser:
         if self.is_complete:
             self.is_reusable = False
         elif self._is_interim:  # llhttp reads one where there is a length; RFC 9112, section 6.3, allows none
-            self._fault = httpcore.RemoteProtocolError("An interim reply (1xx) has a body.")
+            self._fail(httpcore.RemoteProtocolError("An interim reply (1xx) has a body."))
         else:
             self._body.append(data)
 
@@ -153,11 +153,13 @@ class ResponseParser:
         self._is_interim = True
         self._interim += 1
         if status == _SWITCHING_PROTOCOLS or status < 100:
-            self._fault = httpcore.RemoteProtocolError(
-                f"The server answered with status {status}, which nobody asked for."
-            )
+            self._fail(httpcore.RemoteProtocolError(f"The reply has status {status}, for which no request asked."))
         elif self._interim > INTERIM_LIMIT:
-            self._fault = _too_large(f"More than {INTERIM_LIMIT} interim replies (1xx) came before the final one", None)
+            self._fail(_too_large(f"More than {INTERIM_LIMIT} interim replies (1xx) came before the final one", None))
+
+    def _fail(self, fault: Exception) -> None:
+        """Raise `fault` when llhttp has parsed the piece, unless an earlier one is known."""
+        self._fault = self._fault or fault
 
     def _framing(self) -> tuple[list[bytes], list[bytes]]:
         """The values of Content-Length and of Transfer-Encoding."""
