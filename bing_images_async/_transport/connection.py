@@ -36,6 +36,8 @@ _MOST_DIGITS: Final = 19
 Timeouts = dict[str, float | None]
 """Seconds for `connect`, `read` and `write`: httpcore's request extension `timeout`."""
 
+_NO_TIMEOUTS: Final[Timeouts] = {}
+
 _HEAD: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*\r\n)*\r\n"
 )
@@ -90,7 +92,7 @@ def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 class Connection:
-    """Made unconnected; `connect`, then for each exchange `send` and `receive_head`, and `receive` to the end.
+    """Made unconnected; `connect`, then for each request `begin`, `exchange`, and `receive` to the end.
 
     Raises httpcore's errors, and `ResponseTooLargeError` beyond the limits of the parser. After any error, and
     after any cancellation, the connection must be closed.
@@ -111,7 +113,7 @@ class Connection:
         self._connecting = anyio.CancelScope()
         self._socket: httpcore.AsyncNetworkStream | None = None
         self._closed = False
-        self._is_sent = False
+        self._is_sent = self._is_writing = False
 
     # --- connecting
 
@@ -145,9 +147,8 @@ class Connection:
         """CONNECT (RFC 9110, section 9.3.6)."""
         self.parser.start(has_body=False)
         await self._write(_encode(b"CONNECT", authority, [(b"Host", authority), *proxy.headers]), timeouts)
-        await self.receive_head(timeouts)
-        status = self.parser.status
-        assert status is not None
+        while (status := self.parser.status) is None:
+            await self._receive(timeouts)
         if not 200 <= status < 300:
             raise ProxyRefusedError(status)
         if not self.parser.is_complete or not self.is_silent:
@@ -170,57 +171,76 @@ class Connection:
         self.has_written = self._is_sent = False
         self.parser.start(has_body=method != b"HEAD")
 
-    async def send(self, head: Head, body: AsyncIterable[bytes], timeouts: Timeouts) -> None:
-        """Write a request. Returns early if the response, or the end of the connection, comes before its end."""
+    async def exchange(self, head: Head, body: AsyncIterable[bytes], timeouts: Timeouts) -> None:
+        """Write a request, and read until the head of its response is in `parser`.
+
+        A server may answer, or close the connection, before it has read everything: writing ends there, and what has
+        been answered is read.
+        """
         try:
             await self._write(head.data, timeouts)
-            if head.body_length != 0:
+            self._is_sent = head.body_length == 0
+            if not self._is_sent:
                 await self._send_body(body, head.body_length, timeouts)
         except httpcore.WriteError:
-            return  # a server may answer, and close, before it has read everything
-        self._is_sent = True
+            pass
+        while self.parser.status is None:
+            await self._receive(timeouts)
 
     async def _send_body(self, body: AsyncIterable[bytes], length: int | None, timeouts: Timeouts) -> None:
+        """Write a body until it ends or the response begins, which is read meanwhile (RFC 9112, section 9.5)."""
         keep_unread = self.stream.get_extra_info("keep_unread")
         if keep_unread is not None:
             keep_unread()
+        self._is_writing = True
+        try:
+            async with anyio.create_task_group() as tasks:
+                with anyio.CancelScope() as reading:
+                    tasks.start_soon(self._write_body, body, length, timeouts, reading)
+                    while self._is_writing and self.parser.status is None:
+                        await self._receive(_NO_TIMEOUTS)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as errors:  # one of ours, or of the body's; the task group has cancelled the rest
+            raise errors.exceptions[0] from None
+        if reading.cancelled_caught:
+            raise httpcore.ReadTimeout
+
+    async def _write_body(
+        self, body: AsyncIterable[bytes], length: int | None, timeouts: Timeouts, reading: anyio.CancelScope
+    ) -> None:
         pieces = aiter(body)
         try:
-            await self._send_pieces(pieces, length, timeouts)
+            await self._write_pieces(pieces, length, timeouts)
+            self._is_sent = True
+        except httpcore.WriteError:
+            pass
         finally:
-            if isinstance(pieces, AsyncGenerator):  # where sending stops early, nobody else would end it
+            if isinstance(pieces, AsyncGenerator):  # where writing stops early, nobody else would end it
                 await pieces.aclose()
+        self._is_writing = False
+        if (timeout := timeouts.get("read")) is not None:
+            reading.deadline = anyio.current_time() + timeout
 
-    async def _send_pieces(self, pieces: AsyncIterator[bytes], length: int | None, timeouts: Timeouts) -> None:
-        sent = 0
+    async def _write_pieces(self, pieces: AsyncIterator[bytes], length: int | None, timeouts: Timeouts) -> None:
+        written = 0
         pending = bytearray()
         async for piece in pieces:
             if length is None:
                 pending += b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
             else:
-                sent += len(piece)
+                written += len(piece)
                 pending += piece
-                if sent > length:
+                if written > length:
                     raise httpcore.LocalProtocolError("The request body is longer than its Content-Length.")
             while len(pending) >= _PIECE:
-                await self._write_piece(bytes(pending[:_PIECE]), timeouts)
+                await self._write(bytes(pending[:_PIECE]), timeouts)
                 del pending[:_PIECE]
-        if length is not None and sent < length:
+        if length is not None and written < length:
             raise httpcore.LocalProtocolError("The request body is shorter than its Content-Length.")
-        await self._write_piece(bytes(pending) + (b"" if length is not None else b"0\r\n\r\n"), timeouts)
-
-    async def _write_piece(self, data: bytes, timeouts: Timeouts) -> None:
-        """Write a part of the body, unless the response has come already (RFC 9112, section 9.5)."""
-        while not self.is_silent:
-            await self._receive(timeouts)
-            if self.parser.status is not None:
-                raise httpcore.WriteError("The response came before the request was sent.")
-        await self._write(data, timeouts)
-
-    async def receive_head(self, timeouts: Timeouts) -> None:
-        """Read until the head of the final response is in `parser`."""
-        while self.parser.status is None:
-            await self._receive(timeouts)
+        if length is None:
+            pending += b"0\r\n\r\n"
+        if pending:
+            await self._write(bytes(pending), timeouts)
 
     async def receive(self, timeouts: Timeouts) -> bytes:
         """The next piece of the body; empty at its end."""

@@ -159,8 +159,7 @@ class ConnectionPool:
                 raise
             is_kept = is_kept or self._clock() - began > _KEPT
         try:
-            await connection.send(head, cast("AsyncIterable[bytes]", request.stream), timeouts)
-            await connection.receive_head(timeouts)
+            await connection.exchange(head, cast("AsyncIterable[bytes]", request.stream), timeouts)
         except BaseException as error:
             await self.drop(connection)
             is_unanswered = isinstance(error, httpcore.ReadError | httpcore.RemoteProtocolError)
