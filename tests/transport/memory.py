@@ -45,7 +45,7 @@ Step = bytes | BaseException | None
 class Network(httpcore.AsyncNetworkBackend):
     """Servers in memory: each connection reads from the next script; the last script is used again and again.
 
-    A connection whose script is exhausted answers `OK` to every read.
+    A connection whose script is exhausted answers `OK` to every read. Reads wait until a whole request was written.
     """
 
     def __init__(self, *scripts: Iterable[Step]) -> None:
@@ -55,6 +55,8 @@ class Network(httpcore.AsyncNetworkBackend):
         self.fail_at: dict[str, BaseException] = {}
         """Errors to raise, by operation."""
         self.operations = 0
+        self.reads_at_once = False
+        """Reads do not wait for requests: the servers answer early."""
         self.interrupt_at = -1
         """The number of the operation, counted over the whole network, that raises KeyboardInterrupt."""
 
@@ -65,8 +67,9 @@ class Network(httpcore.AsyncNetworkBackend):
     async def operate(self, name: str, timeout: float | None = None) -> None:
         self.timeouts[name] = timeout
         self.operations += 1
+        number = self.operations
         await anyio.lowlevel.checkpoint()
-        if self.operations == self.interrupt_at:
+        if number == self.interrupt_at:
             raise KeyboardInterrupt
         if name in self.fail_at:
             raise self.fail_at[name]
@@ -93,9 +96,12 @@ class Stream(httpcore.AsyncNetworkStream):
         self.closed = self.readable = False
         self.closings = 0
         self.hangs_on_close = False
+        self._changed = anyio.Event()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         await self.network.operate("read", timeout)
+        while not (self.closed or self.network.reads_at_once or self._is_asked()):
+            await self._changed.wait()
         if self.closed:
             raise httpcore.ReadError("closed")
         step = self.script.popleft() if self.script else OK
@@ -111,9 +117,33 @@ class Stream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await self.network.operate("write", timeout)
         self.written.append(buffer)
+        self._change()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _is_asked(self) -> bool:
+        """Whole requests have been written, at least one."""
+        data = b"".join(self.written)
+        start = 0
+        while start < len(data):
+            head, end, _ = data[start:].partition(b"\r\n\r\n")
+            if not end:
+                return False
+            start += len(head) + 4
+            lower = head.lower()
+            if b"transfer-encoding: chunked" in lower:
+                start = data.find(b"0\r\n\r\n", start) + 5
+                if start < 5:
+                    return False
+            elif b"content-length: " in lower:
+                start += int(lower.partition(b"content-length: ")[2].split(b"\r\n")[0])
+        return start == len(data) > 0
 
     async def aclose(self) -> None:
         self.closed = True
+        self._change()
         self.closings += 1
         await anyio.lowlevel.checkpoint()
         if self.hangs_on_close:
@@ -151,14 +181,14 @@ async def fetch(pool: ConnectionPool, url: str = URL, **options: Any) -> httpx.R
     return response
 
 
-async def fetch_again(pool: ConnectionPool, url: str = URL) -> httpx.Response:
+async def fetch_again(pool: ConnectionPool, url: str = URL, **options: Any) -> httpx.Response:
     """Fetch, and once more if the connection was stale, as the session's retry step does."""
     try:
-        return await fetch(pool, url)
+        return await fetch(pool, url, **options)
     except httpx.RemoteProtocolError as error:
         if not isinstance(error.__cause__, StaleConnectionError):
             raise
-    return await fetch(pool, url)
+    return await fetch(pool, url, **options)
 
 
 async def send(pool: ConnectionPool, url: str = URL, *, method: str = "GET", **options: Any) -> httpcore.Response:

@@ -354,6 +354,7 @@ async def test_network_errors_become_errors_of_httpx(
 async def test_write_error_with_an_early_response_returns_the_response(error: Exception) -> None:
     network = Network()
     network.fail_at["write"] = error
+    network.reads_at_once = True
     async with ConnectionPool(network=network) as pool:
         assert (await fetch(pool)).content == b"hello"
 
@@ -513,8 +514,15 @@ def network_and_pool(kept: bool) -> tuple[Network, ConnectionPool]:
     return network, ConnectionPool(network=network, tls=TLS)
 
 
+UPLOAD: dict[str, Any] = {"method": "POST", "content": b"pixels"}
+OPTIONS = pytest.mark.parametrize("options", [{}, UPLOAD], ids=["get", "upload"])
+
+
 async def steps_to_cancel(
-    url: str, kept: bool, cancel: Callable[[Callable[[], Awaitable[Any]], int], Awaitable[bool]]
+    url: str,
+    kept: bool,
+    options: dict[str, Any],
+    cancel: Callable[[Callable[[], Awaitable[Any]], int], Awaitable[bool]],
 ) -> int:
     """Cancel a request after 0, 1, 2 … steps until it ends before it is cancelled."""
     for step in range(500):
@@ -524,7 +532,7 @@ async def steps_to_cancel(
                 await fetch(pool, url)
 
             async def request(pool: ConnectionPool = pool) -> None:
-                await fetch_again(pool, url)
+                await fetch_again(pool, url, **options)
 
             completed = await cancel(request, step)
             await settle(pool, network)
@@ -536,7 +544,8 @@ async def steps_to_cancel(
 
 @pytest.mark.parametrize("kept", [False, True], ids=["new", "stale"])
 @pytest.mark.parametrize("url", URLS)
-async def test_scope_cancelled_at_any_step_leaks_nothing(url: str, kept: bool) -> None:
+@OPTIONS
+async def test_scope_cancelled_at_any_step_leaks_nothing(url: str, kept: bool, options: dict[str, Any]) -> None:
     async def cancel(request: Callable[[], Awaitable[Any]], steps: int) -> bool:
         completed = False
 
@@ -552,15 +561,16 @@ async def test_scope_cancelled_at_any_step_leaks_nothing(url: str, kept: bool) -
             tasks.cancel_scope.cancel()
         return completed
 
-    assert await steps_to_cancel(url, kept, cancel) > 4
+    assert await steps_to_cancel(url, kept, options, cancel) > 4
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("again", [None, 0, 1, 2, 3], ids=lambda again: f"again-{again}")
 @pytest.mark.parametrize("kept", [False, True], ids=["new", "stale"])
 @pytest.mark.parametrize("url", URLS)
+@OPTIONS
 async def test_task_cancelled_at_any_step_once_or_twice_leaks_nothing(
-    anyio_backend: str, url: str, kept: bool, again: int | None
+    anyio_backend: str, url: str, kept: bool, options: dict[str, Any], again: int | None
 ) -> None:
     async def cancel(request: Callable[[], Awaitable[Any]], steps: int) -> bool:
         task = asyncio.ensure_future(request())
@@ -574,12 +584,19 @@ async def test_task_cancelled_at_any_step_once_or_twice_leaks_nothing(
         await asyncio.wait([task])
         return not task.cancelled()
 
-    assert await steps_to_cancel(url, kept, cancel) > 4
+    assert await steps_to_cancel(url, kept, options, cancel) > 4
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["new", "stale"])
 @pytest.mark.parametrize("url", URLS)
-async def test_keyboard_interrupt_at_any_operation_leaks_nothing(url: str, kept: bool) -> None:
+@pytest.mark.parametrize(
+    ("anyio_backend", "options"),
+    [("asyncio", {}), ("trio", {}), ("trio", UPLOAD)],  # asyncio ends its loop if a task other than the first raises it
+    ids=["asyncio-get", "trio-get", "trio-upload"],
+)
+async def test_keyboard_interrupt_at_any_operation_leaks_nothing(
+    anyio_backend: str, url: str, kept: bool, options: dict[str, Any]
+) -> None:
     for operation in range(1, 50):
         network, pool = network_and_pool(kept)
         async with pool:
@@ -587,7 +604,7 @@ async def test_keyboard_interrupt_at_any_operation_leaks_nothing(url: str, kept:
                 await fetch(pool, url)
             network.interrupt_at = network.operations + operation
             try:
-                await fetch_again(pool, url)
+                await fetch_again(pool, url, **options)
             except KeyboardInterrupt:
                 await settle(pool, network)
             else:
