@@ -16,6 +16,7 @@ from bing_images_async._transport.pool import ConnectionPool, StaleConnectionErr
 from bing_images_async._transport.tls import TLSContext
 
 __all__ = [
+    "EARLY",
     "OK",
     "TLS",
     "URL",
@@ -41,11 +42,15 @@ TLS = TLSContext(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 Step = bytes | BaseException | None
 """Result of a read: bytes (empty at the end of the stream), an error to raise, or `None` for an endless wait."""
 
+EARLY = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""A step that does not wait for the whole request."""
+
 
 class Network(httpcore.AsyncNetworkBackend):
     """Servers in memory: each connection reads from the next script; the last script is used again and again.
 
-    A connection whose script is exhausted answers `OK` to every read. Reads wait until a whole request was written.
+    A connection whose script is exhausted answers `OK` to every read. Reads wait until a whole request was written,
+    except for the step `EARLY`.
     """
 
     def __init__(self, *scripts: Iterable[Step]) -> None:
@@ -100,13 +105,17 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         await self.network.operate("read", timeout)
-        while not (self.closed or self.network.reads_at_once or self._is_asked()):
-            await self._changed.wait()
-        if self.closed:
-            raise httpcore.ReadError("closed")
-        step = self.script.popleft() if self.script else OK
-        if step is None:
-            await anyio.sleep_forever()
+        try:
+            with anyio.fail_after(timeout):
+                while not (self.closed or self.network.reads_at_once or self._is_early() or self._is_asked()):
+                    await self._changed.wait()
+                if self.closed:
+                    raise httpcore.ReadError("closed")
+                step = self.script.popleft() if self.script else OK
+                if step is None:
+                    await anyio.sleep_forever()
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout from error
         if isinstance(step, BaseException):
             raise step
         assert isinstance(step, bytes)
@@ -122,6 +131,9 @@ class Stream(httpcore.AsyncNetworkStream):
     def _change(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+    def _is_early(self) -> bool:
+        return bool(self.script) and self.script[0] is EARLY
 
     def _is_asked(self) -> bool:
         """Whole requests have been written, at least one."""
