@@ -13,8 +13,8 @@ import anyio
 import attrs
 import leaks
 import pytest
-from raw_server import Play, RawConnection, RawServer, answer
 from session_kit import page
+from support.raw_server import Play, RawConnection, RawServer, answer
 
 from bing_images_async import ImageSearchSession, RetryPolicy
 from bing_images_async._transport.pool import ConnectionPool

@@ -10,8 +10,8 @@ import httpcore
 import httpx
 import pytest
 import respx
-from raw_server import RawServer, answer, answering, serving
 from session_kit import HOST, KEY, page
+from support.raw_server import RawServer, answer, answering, serving
 
 from bing_images_async import Call, ImageSearchSession, RateLimit, Reply, RetryPolicy, Send
 from bing_images_async.errors import AttemptTimeoutError, AuthenticationError, ConnectionFailedError

@@ -16,8 +16,8 @@ import httpx
 import leaks
 import pytest
 from attrs import asdict, define, field
-from raw_server import RawConnection, RawServer, answering
 from session_kit import BODIES, HOST, Chunks, page, streaming
+from support.raw_server import RawConnection, RawServer, answering
 
 from bing_images_async import ApiKey, Bearer, Call, HeaderKey, ImageSearchSession, Reply, RetryPolicy, Send, events
 from bing_images_async.errors import BingImagesError, InvalidRequestError, SessionStateError

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from raw_server import RawConnection, RawServer, answer, answering
 from session_kit import HOST, KEY, Chunks, Service, page, session_with, streaming
+from support.raw_server import RawConnection, RawServer, answer, answering
 
 from bing_images_async import ImageSearchSession, RetryPolicy, errors
 from bing_images_async.testing import virtual_time

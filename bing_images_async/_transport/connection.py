@@ -7,20 +7,22 @@ time, who either reads the response to its end or closes the connection.
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from typing import Final, cast
+from typing import Final
 from weakref import ref
 
 import anyio
 import httpcore
+from attrs import frozen
 
 from .parser import ResponseParser
 from .proxy import Proxy, ProxyRefusedError
 from .tls import TLSContext
 
-__all__ = ["CLOSE_TIMEOUT", "Connection", "Timeouts", "encode_head"]
+__all__ = ["CLOSE_TIMEOUT", "Connection", "Head", "Timeouts", "encode_head"]
 
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that closing may take. A TCP socket needs none; this bounds networks other than TCP."""
@@ -28,8 +30,13 @@ CLOSE_TIMEOUT: Final = 1.0
 _PIECE: Final = 64 * 1024
 """Bytes read or written at a time."""
 
+_MOST_DIGITS: Final = 19
+"""Digits of a Content-Length: enough for a number of 63 bits."""
+
 Timeouts = dict[str, float | None]
 """Seconds for `connect`, `read` and `write`: httpcore's request extension `timeout`."""
+
+_NO_TIMEOUTS: Final[Timeouts] = {}
 
 _HEAD: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*\r\n)*\r\n"
@@ -37,8 +44,26 @@ _HEAD: Final = re.compile(
 """A request line and header fields (RFC 9112, section 3; RFC 9110, section 5.5): no line break or NUL in a value."""
 
 
-def encode_head(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The request line and the header fields. Raises `httpcore.LocalProtocolError` for what could not be read back."""
+@frozen
+class Head:
+    """The head of a request, as it is written."""
+
+    data: bytes
+    body_length: int | None = None
+    """Bytes of the body; `None` for a body in chunks."""
+
+
+def encode_head(request: httpcore.Request, proxy: Proxy | None) -> Head:
+    """The head of `request`. Raises `httpcore.LocalProtocolError` for what a server would not read as it is meant."""
+    target, headers = request.url.target, request.headers
+    if proxy is not None and request.url.scheme == b"http":
+        # RFC 9112, section 3.2.2: a proxy is sent the absolute form.
+        target = b"http://" + _authority(request.url) + target
+        headers = [*headers, *proxy.headers]
+    return Head(_encode(request.method, target, headers), _body_length(headers))
+
+
+def _encode(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
     lines = [method + b" " + target + b" HTTP/1.1", *[name + b": " + value for name, value in headers], b"\r\n"]
     head = b"\r\n".join(lines)
     if _HEAD.fullmatch(head) is None:
@@ -46,8 +71,28 @@ def encode_head(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]
     return head
 
 
+def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The announced length of a request body, 0 if there is none; `None` for one in chunks."""
+    length: int | None = 0
+    found: set[bytes] = set()
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length":
+            if not value.isdigit() or len(value) > _MOST_DIGITS:
+                raise httpcore.LocalProtocolError("Content-Length is not a number of bytes.")
+            length = int(value)
+            found.add(value)
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise httpcore.LocalProtocolError("The Transfer-Encoding of a request can only be chunked.")
+            length = None
+            found.add(value)
+    if len(found) > 1:
+        raise httpcore.LocalProtocolError("The request has two lengths (Content-Length, Transfer-Encoding).")
+    return length
+
+
 class Connection:
-    """Made unconnected; `connect`, then for each exchange `send` and `receive_head`, and `receive` to the end.
+    """Made unconnected; `connect`, then for each request `begin`, `exchange`, and `receive` to the end.
 
     Raises httpcore's errors, and `ResponseTooLargeError` beyond the limits of the parser. After any error, and
     after any cancellation, the connection must be closed.
@@ -68,7 +113,7 @@ class Connection:
         self._connecting = anyio.CancelScope()
         self._socket: httpcore.AsyncNetworkStream | None = None
         self._closed = False
-        self._is_sent = False
+        self._is_sent = self._is_writing = False
 
     # --- connecting
 
@@ -106,10 +151,9 @@ class Connection:
     async def _open_tunnel(self, proxy: Proxy, authority: bytes, timeouts: Timeouts) -> None:
         """CONNECT (RFC 9110, section 9.3.6)."""
         self.parser.start(has_body=False)
-        await self._write(encode_head(b"CONNECT", authority, [(b"Host", authority), *proxy.headers]), timeouts)
-        await self.receive_head(timeouts)
-        status = self.parser.status
-        assert status is not None
+        await self._write(_encode(b"CONNECT", authority, [(b"Host", authority), *proxy.headers]), timeouts)
+        while (status := self.parser.status) is None:
+            await self._receive(timeouts)
         if not 200 <= status < 300:
             raise ProxyRefusedError(status)
         if self.parser.has_surplus or not self.is_silent:
@@ -127,68 +171,81 @@ class Connection:
         """The last exchange is over, and both sides agree to another one."""
         return self._is_sent and self.parser.is_complete and self.parser.is_reusable and not self._closed
 
-    def begin(self, request: httpcore.Request) -> None:
-        """Expect the response to `request`. Nothing has been written yet."""
+    def begin(self, method: bytes) -> None:
+        """Expect the response to a request that has not been written yet."""
         self.has_written = self._is_sent = False
-        self.parser.start(has_body=request.method != b"HEAD")
+        self.parser.start(has_body=method != b"HEAD")
 
-    async def send(self, request: httpcore.Request, timeouts: Timeouts) -> None:
-        """Write a request. Returns early if the response, or the end of the connection, comes before its end."""
-        target, headers = request.url.target, request.headers
-        if self.proxy is not None and self.origin.scheme == b"http":
-            # RFC 9112, section 3.2.2: a proxy is sent the absolute form.
-            target = b"http://" + _authority(request.url) + target
-            headers = [*headers, *self.proxy.headers]
-        length, is_chunked = _body_framing(headers)
+    async def exchange(self, head: Head, body: AsyncIterable[bytes], timeouts: Timeouts) -> None:
+        """Write a request, and read until the head of its response is in `parser`.
+
+        A server may answer, or close the connection, before it has read everything: writing ends there, and what has
+        been answered is read.
+        """
         try:
-            await self._write(encode_head(request.method, target, headers), timeouts)
-            if is_chunked or length:
-                await self._send_body(request, length, timeouts)
+            await self._write(head.data, timeouts)
+            self._is_sent = head.body_length == 0
+            if not self._is_sent:
+                await self._send_body(body, head.body_length, timeouts)
         except httpcore.WriteError:
-            return  # a server may answer, and close, before it has read everything
-        self._is_sent = True
+            pass
+        while self.parser.status is None:
+            await self._receive(timeouts)
 
-    async def _send_body(self, request: httpcore.Request, length: int | None, timeouts: Timeouts) -> None:
+    async def _send_body(self, body: AsyncIterable[bytes], length: int | None, timeouts: Timeouts) -> None:
+        """Write a body until it ends or the response begins, which is read meanwhile (RFC 9112, section 9.5)."""
         keep_unread = self.stream.get_extra_info("keep_unread")
         if keep_unread is not None:
             keep_unread()
-        pieces = aiter(cast("AsyncIterable[bytes]", request.stream))
+        self._is_writing = True
         try:
-            await self._send_pieces(pieces, length, timeouts)
-        finally:
-            if isinstance(pieces, AsyncGenerator):  # where sending stops early, nobody else would end it
-                await pieces.aclose()
+            async with anyio.create_task_group() as tasks:
+                with anyio.CancelScope() as reading:
+                    tasks.start_soon(self._write_body, body, length, timeouts, reading)
+                    while self._is_writing and self.parser.status is None:
+                        await self._receive(_NO_TIMEOUTS)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as errors:  # one of ours, or of the body's; the task group has cancelled the rest
+            raise errors.exceptions[0] from None
+        if reading.cancelled_caught:
+            raise httpcore.ReadTimeout
 
-    async def _send_pieces(self, pieces: AsyncIterator[bytes], length: int | None, timeouts: Timeouts) -> None:
-        sent = 0
+    async def _write_body(
+        self, body: AsyncIterable[bytes], length: int | None, timeouts: Timeouts, reading: anyio.CancelScope
+    ) -> None:
+        pieces = aiter(body)
+        try:
+            await self._write_pieces(pieces, length, timeouts)
+            self._is_sent = True
+        except httpcore.WriteError:
+            pass
+        finally:
+            if isinstance(pieces, AsyncGenerator):  # where writing stops early, nobody else would end it
+                await pieces.aclose()
+        self._is_writing = False
+        if (timeout := timeouts.get("read")) is not None:
+            reading.deadline = anyio.current_time() + timeout
+
+    async def _write_pieces(self, pieces: AsyncIterator[bytes], length: int | None, timeouts: Timeouts) -> None:
+        written = 0
         pending = bytearray()
         async for piece in pieces:
             if length is None:
                 pending += b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
             else:
-                sent += len(piece)
+                written += len(piece)
                 pending += piece
-                if sent > length:
+                if written > length:
                     raise httpcore.LocalProtocolError("The request body is longer than its Content-Length.")
             while len(pending) >= _PIECE:
-                await self._write_piece(bytes(pending[:_PIECE]), timeouts)
+                await self._write(bytes(pending[:_PIECE]), timeouts)
                 del pending[:_PIECE]
-        if length is not None and sent < length:
+        if length is not None and written < length:
             raise httpcore.LocalProtocolError("The request body is shorter than its Content-Length.")
-        await self._write_piece(bytes(pending) + (b"" if length is not None else b"0\r\n\r\n"), timeouts)
-
-    async def _write_piece(self, data: bytes, timeouts: Timeouts) -> None:
-        """Write a part of the body, unless the response has come already (RFC 9112, section 9.5)."""
-        while not self.is_silent:
-            await self._receive(timeouts)
-            if self.parser.status is not None:
-                raise httpcore.WriteError("The response came before the request was sent.")
-        await self._write(data, timeouts)
-
-    async def receive_head(self, timeouts: Timeouts) -> None:
-        """Read until the head of the final response is in `parser`."""
-        while self.parser.status is None:
-            await self._receive(timeouts)
+        if length is None:
+            pending += b"0\r\n\r\n"
+        if pending:
+            await self._write(bytes(pending), timeouts)
 
     async def receive(self, timeouts: Timeouts) -> bytes:
         """The next piece of the body; empty at its end."""
@@ -225,8 +282,8 @@ class Connection:
         if shut_down is not None:
             shut_down()
 
-    async def aclose(self) -> None:
-        """Close the socket at once, whoever is using or cancelling the connection.
+    async def aclose(self, deadline: float = math.inf) -> None:
+        """Close the socket at once, whoever is using or cancelling the connection. Waits until `deadline` at most.
 
         TLS is not closed before: a closing handshake could block, and HTTP needs none, since the length of every
         answer is known. Sockets close before their `aclose` first yields, so not even a native `Task.cancel()`,
@@ -237,22 +294,8 @@ class Connection:
             self._connecting.cancel()
         else:
             self._socket = None
-            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            with anyio.CancelScope(deadline=min(deadline, anyio.current_time() + CLOSE_TIMEOUT), shield=True):
                 await opened.aclose()
-
-
-def _body_framing(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, bool]:
-    """The announced length of a request body, and whether it is sent in chunks."""
-    length: int | None = None
-    is_chunked = False
-    for name, value in headers:
-        if len(name) == 14 and name.lower() == b"content-length":
-            if not value.isdigit():
-                raise httpcore.LocalProtocolError("Content-Length is not a number.")
-            length = int(value)
-        elif len(name) == 17 and name.lower() == b"transfer-encoding":
-            is_chunked = True
-    return (None, True) if is_chunked else (length, False)
 
 
 def _authority(url: httpcore.URL) -> bytes:

@@ -117,7 +117,7 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.status is None:  # else it is a trailer: nobody reads those
-            self.headers.append((name, value))
+            self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self.status is not None:
@@ -129,18 +129,21 @@ class ResponseParser:
         self._is_interim = False
         lengths, encodings = self._framing()
         if encodings and encodings != [b"chunked"]:
-            self._fault = httpcore.RemoteProtocolError("The reply has a Transfer-Encoding other than chunked.")
+            self._fail(httpcore.RemoteProtocolError("The reply has a Transfer-Encoding other than chunked."))
             return
         self._is_delimited = bool(lengths or encodings)
         self.status = status
         self.version = b"HTTP/" + self._http.get_http_version().encode()
-        # Two lengths: an intermediary may have taken the other one (RFC 9112, section 6.3).
-        self.is_reusable = self._http.should_keep_alive() and not (lengths and encodings)
+        # RFC 9112, sections 6.1 and 6.3: an intermediary may have taken the other length, or may not know chunks.
+        is_doubtful = bool(encodings) and (bool(lengths) or self.version == b"HTTP/1.0")
+        self.is_reusable = self._http.should_keep_alive() and not is_doubtful
         self.is_complete = not self._has_body
 
     def on_body(self, data: bytes) -> None:
         if self.is_complete:
             self._on_surplus()
+        elif self._is_interim:  # llhttp reads one where there is a length; RFC 9112, section 6.3, allows none
+            self._fail(httpcore.RemoteProtocolError("An interim reply (1xx) has a body."))
         else:
             self._body.append(data)
 
@@ -156,11 +159,13 @@ class ResponseParser:
         self._is_interim = True
         self._interim += 1
         if status == _SWITCHING_PROTOCOLS or status < 100:
-            self._fault = httpcore.RemoteProtocolError(
-                f"The server answered with status {status}, which nobody asked for."
-            )
+            self._fail(httpcore.RemoteProtocolError(f"The reply has status {status}, for which no request asked."))
         elif self._interim > INTERIM_LIMIT:
-            self._fault = _too_large(f"More than {INTERIM_LIMIT} interim replies (1xx) came before the final one", None)
+            self._fail(_too_large(f"More than {INTERIM_LIMIT} interim replies (1xx) came before the final one", None))
+
+    def _fail(self, fault: Exception) -> None:
+        """Raise `fault` when llhttp has parsed the piece, unless an earlier one is known."""
+        self._fault = self._fault or fault
 
     def _framing(self) -> tuple[list[bytes], list[bytes]]:
         """The values of Content-Length and of Transfer-Encoding."""
@@ -170,7 +175,7 @@ class ResponseParser:
             if len(name) == 14 and name.lower() == b"content-length":
                 lengths.append(value)
             elif len(name) == 17 and name.lower() == b"transfer-encoding":
-                encodings.append(value.strip().lower())
+                encodings.append(value.lower())
         return lengths, encodings
 
 

@@ -8,10 +8,11 @@ It never sends a request twice.
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, cast
 
@@ -19,7 +20,7 @@ import anyio
 import httpcore
 
 from ..errors import SessionStateError
-from .connection import Connection, Timeouts
+from .connection import Connection, Timeouts, encode_head
 from .network import Network
 from .proxy import Proxies, Proxy
 from .tls import TLSContext
@@ -41,6 +42,9 @@ _KEPT: Final = 0.1
 _NO_TIMEOUTS: Final[Timeouts] = {}
 
 _HTTPCORE_SEND: Final = httpcore.AsyncConnectionPool.handle_async_request
+
+_INTERRUPTED: Final = (httpcore.NetworkError, httpcore.RemoteProtocolError)
+"""Errors of a request whose connection `aclose` has closed: which of them depends on the network."""
 
 Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 """httpcore's request extension `trace`."""
@@ -103,8 +107,10 @@ class ConnectionPool:
         self._clock = clock
         self._closed = False
         self._connections: set[Connection] = set()
-        self._idle: defaultdict[_Key, deque[Connection]] = defaultdict(deque)
-        self._idle_count = 0
+        self._idle: dict[Connection, _Key] = {}
+        """The idle connections, the oldest first."""
+        self._idle_by_key: dict[_Key, deque[Connection]] = {}
+        """The same by what they can be used for. No deque is empty."""
         self._dropped: list[Connection] = []
         """Connections whose responses were garbage-collected unclosed: shut down, and still to be closed."""
         self._httpcore_pools: dict[_Key, httpcore.AsyncConnectionPool] = {}
@@ -117,7 +123,7 @@ class ConnectionPool:
     @property
     def idle_connections(self) -> int:
         """Connections that wait for a request."""
-        return self._idle_count
+        return len(self._idle)
 
     # --- a request
 
@@ -127,7 +133,7 @@ class ConnectionPool:
             if httpcore.AsyncConnectionPool.handle_async_request is not _HTTPCORE_SEND:
                 return await self._send_through_httpcore(request)
             return await self._send(request)
-        except httpcore.NetworkError:
+        except _INTERRUPTED:
             self.check_open()
             raise
         finally:
@@ -138,11 +144,12 @@ class ConnectionPool:
         timeouts: Timeouts = extensions.get("timeout") or _NO_TIMEOUTS
         trace: Trace | None = extensions.get("trace")
         key = self._key_of(request.url)
+        head = encode_head(request, key.proxy)
         connection = None if extensions.get(NEW_CONNECTION) else await self._take(key)
         is_kept = connection is not None
         if connection is None:
             connection = await self._connect(key, timeouts, trace)
-        connection.begin(request)
+        connection.begin(request.method)
         if trace is not None:
             began = self._clock()
             try:
@@ -152,8 +159,7 @@ class ConnectionPool:
                 raise
             is_kept = is_kept or self._clock() - began > _KEPT
         try:
-            await connection.send(request, timeouts)
-            await connection.receive_head(timeouts)
+            await connection.exchange(head, cast("AsyncIterable[bytes]", request.stream), timeouts)
         except BaseException as error:
             await self.drop(connection)
             is_unanswered = isinstance(error, httpcore.ReadError | httpcore.RemoteProtocolError)
@@ -187,7 +193,7 @@ class ConnectionPool:
         if url.scheme not in {b"http", b"https"}:
             raise httpcore.UnsupportedProtocol("The URL must begin with http:// or https://.")
         origin = url.origin
-        if not origin.host or not 0 < origin.port < 65_536:
+        if not origin.host or url.port == 0 or not 0 < origin.port < 65_536:  # httpcore takes port 0 for none
             raise httpcore.UnsupportedProtocol("The URL has no host, or a port that does not exist.")
         proxy = self._proxies.of(origin) if self._proxies.by_scheme else None
         return _Key(origin.scheme, origin.host, origin.port, proxy)
@@ -198,10 +204,9 @@ class ConnectionPool:
         """The newest idle connection that can be used; those that cannot are closed."""
         if self._dropped:
             await self._close_dropped()
-        idle = self._idle[key]
-        while idle:
-            connection = idle.pop()
-            self._idle_count -= 1
+        while (idle := self._idle_by_key.get(key)) is not None:
+            connection = idle[-1]
+            self._remove_idle(connection)
             if self._clock() < connection.expires_at and connection.is_silent:
                 return connection
             await self.drop(connection)
@@ -240,18 +245,31 @@ class ConnectionPool:
             await self.drop(connection)
             return
         now = self._clock()
-        idle = self._idle[key]
         connection.expires_at = now + self._keepalive_expiry
-        idle.append(connection)
-        self._idle_count += 1
-        while idle and (self._idle_count > self._max_idle or idle[0].expires_at <= now):
-            self._idle_count -= 1
-            await self.drop(idle.popleft())
+        self._idle[connection] = key
+        self._idle_by_key.setdefault(key, deque()).append(connection)
+        while self._idle:
+            oldest = next(iter(self._idle))
+            if len(self._idle) <= self._max_idle and now < oldest.expires_at:
+                return
+            self._remove_idle(oldest)
+            await self.drop(oldest)
 
-    async def drop(self, connection: Connection) -> None:
+    def _remove_idle(self, connection: Connection) -> None:
+        """Remove the newest idle connection of its key, or the oldest."""
+        key = self._idle.pop(connection)
+        idle = self._idle_by_key[key]
+        if idle[-1] is connection:
+            idle.pop()
+        else:
+            idle.remove(connection)  # it is the first
+        if not idle:
+            del self._idle_by_key[key]
+
+    async def drop(self, connection: Connection, deadline: float = math.inf) -> None:
         """Close a connection, whatever its state."""
         self._connections.discard(connection)
-        await connection.aclose()
+        await connection.aclose(deadline)
 
     def abandon(self, connection: Connection) -> None:
         """The response was garbage-collected unclosed: end its connection; the next request closes the socket."""
@@ -267,15 +285,16 @@ class ConnectionPool:
         """Close every connection, idle or in use."""
         self._closed = True
         self._idle.clear()
-        self._idle_count = 0
+        self._idle_by_key.clear()
         self._dropped.clear()
         interruption: BaseException | None = None
-        with anyio.move_on_after(_CLOSE_ALL_TIMEOUT, shield=True):
-            for connection in tuple(self._connections):
-                try:
-                    await self.drop(connection)
-                except BaseException as error:  # noqa: BLE001 - raised again when all are closed
-                    interruption = error
+        deadline = anyio.current_time() + _CLOSE_ALL_TIMEOUT
+        for connection in tuple(self._connections):
+            try:
+                await self.drop(connection, deadline)
+            except BaseException as error:  # noqa: BLE001 - raised again when all are closed
+                interruption = error
+        with anyio.CancelScope(deadline=deadline, shield=True):
             for pool in self._httpcore_pools.values():
                 await pool.aclose()
         if interruption is not None:
@@ -318,7 +337,7 @@ class _Body:
         except BaseException as error:
             self._close()
             await self._pool.drop(self._connection)
-            if isinstance(error, httpcore.NetworkError):
+            if isinstance(error, _INTERRUPTED):
                 self._pool.check_open()
             raise
         if piece:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from fault_kit import ATTEMPTS, GOOD, KEY, PAGE, Faulty, assert_logs_secret, assert_secret, stage
-from raw_server import Play, RawConnection, RawServer, answer, answering, serving
 from session_kit import page
+from support.raw_server import Play, RawConnection, RawServer, answer, answering, serving
 
 from bing_images_async.errors import (
     BingImagesError,

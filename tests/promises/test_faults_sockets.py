@@ -18,7 +18,7 @@ import anyio
 import pytest
 import trustme
 from fault_kit import ATTEMPTS, GOOD, PAGE, Faulty, assert_logs_secret, stage
-from raw_server import Play, RawConnection, answer, answering
+from support.raw_server import Play, RawConnection, answer, answering
 
 from bing_images_async import RetryPolicy
 from bing_images_async.errors import (

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 from hypothesis import given, strategies as st
-from raw_server import RawServer, answering
 from session_kit import KEY, Chunks, session_with, streaming
+from support.raw_server import RawServer, answering
 
 from bing_images_async import ImageSearchSession, RetryPolicy
 from bing_images_async._transport.body import BodyLimits, read_body
