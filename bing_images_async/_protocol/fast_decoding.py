@@ -1,137 +1,176 @@
-"""The fast way: a twin of each model class for msgspec to fill, and a generated function to copy it.
+"""Fast path of decoding: bytes to models through msgspec, for bodies in which every value is as documented.
 
-A twin is a `msgspec.Struct` with the model's fields under their JSON names. msgspec makes it of bytes
-or of parsed JSON in C, checks every type on the way, strictly, and skips what no model has a field for.
-What it made is copied into the model by a function like this, one line per field:
+This file is optional. `decode` returns the model that `json.parse` and `decoding.structure` would make of
+the same bytes, or `None` to leave the body to them; without it nothing changes but the time.
 
-    def fill_TrendingImagesTile(twin):
-        new = blank(thawed_TrendingImagesTile)
-        new.query = None if (v := twin.query) is None else fill_Query(v)
-        new.image = None if (v := twin.image) is None else fill_Image(v)
+Each model class has a mirror struct: a `msgspec.Struct` with its fields under their JSON names. msgspec fills
+it from bytes in C, checks every type on the way, and skips what no model has a field for. A generated
+function copies the mirror into the model, one line per field:
+
+    def copy_TrendingImagesTile(mirror, counted):
+        counted.append(1)
+        new = blank(Unfrozen_TrendingImagesTile)
+        new.query = None if (v := mirror.query) is None else copy_Query(v, counted)
+        new.image = None if (v := mirror.image) is None else copy_Image(v, [])
         new.__class__ = TrendingImagesTile
         return new
 
-Whatever is not as documented raises one of `SURPRISES`, and the thorough way takes over.
-
-Why not simpler: of a page of 35 images (55 KB, for which `json.loads` alone takes 210 µs) msgspec makes twins
-in 60 µs, and these functions make models of them in 40. The models' own `__init__` would take 220, because a
-frozen class sets each field through a call. msgspec can fill attrs objects itself, which takes 250: it raises
-and catches an `AttributeError` for each field that is missing.
+The model's own `__init__` would take five times as long, because a frozen class sets each field through a
+call. msgspec could fill attrs classes itself, but raises and catches an `AttributeError` for each field that
+is missing. Figures: `docs/performance.md`.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, cast
+from datetime import UTC, datetime
+from itertools import repeat
+from typing import Any, TypeVar, cast
 
 import attrs
 import msgspec
 
-from .fields import Field, fields, is_scalar
+from .decoding import MOST_ITEMS, Field, check_lists, fields, utc
+from .json import MOST_LEVELS, NotJsonError, check_levels, count_containers
 
-__all__ = ["SURPRISES", "Twin", "twin_of"]
+__all__ = ["decode"]
 
-SURPRISES = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What decoding, converting and copying raise; msgspec's errors are no `ValueError`s in all its versions."""
+T = TypeVar("T")
+
+_UNEXPECTED = (NotJsonError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What bounds, decoding and copying raise; msgspec's errors are no `ValueError`s in all its versions."""
+_RECURSIVE = "image"
+"""The field through which an object can hold another of its own class; without it models end."""
+_MODEL_LEVELS = 16
+"""Levels of nesting in a model without its `image` fields, at most."""
 
 
 @attrs.frozen
-class Twin:
-    """What the fast way has for one model class."""
+class _Mirror:
+    """What the fast path has for one model class."""
 
     struct: type[msgspec.Struct]
-    fill: Callable[[Any], Any]
-    """An instance of `struct` to a model."""
+    copy: Callable[[Any, list[int]], Any]
+    """Makes a model of an instance of `struct`; adds an item to the list for each list and object."""
+    decoder: msgspec.json.Decoder[Any]
 
 
-_twins: dict[type, Twin] = {}
-_making = threading.Lock()
+_mirrors: dict[type, _Mirror] = {}
+_generating = threading.Lock()
 
 
-def twin_of(cls: type) -> Twin:
-    """The twin of the model `cls`; made, with those of all classes it refers to, when it is first asked for."""
-    if cls not in _twins:
-        with _making:
-            if cls not in _twins:
-                _twins.update(_generate(cls))
-    return _twins[cls]
+def decode(body: bytes, cls: type[T]) -> T | None:
+    """Return the model `cls` of these bytes, or `None` if anything in them is not as documented."""
+    try:
+        mirror = _mirrors.get(cls) or _mirror(cls)
+        containers = count_containers(body)
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look into texts that it skips
+        counted: list[int] = []
+        model = mirror.copy(mirror.decoder.decode(body), counted)
+        # What was counted is in models, the rest in skipped fields, texts and `image`: too little to be too deep?
+        if containers - len(counted) > MOST_LEVELS - _MODEL_LEVELS:
+            check_levels(body)
+    except _UNEXPECTED:
+        return None
+    return cast("T", model)
 
 
-def _generate(cls: type) -> dict[type, Twin]:
-    known = dict(_twins)
-    family = [member for member in _family(cls) if member not in known]
-    structs = {member: twin.struct for member, twin in known.items()} | {member: _struct(member) for member in family}
-    for member in family:
+# --- mirror structs -----------------------------------------------------------------------------
+
+
+def _mirror(cls: type) -> _Mirror:
+    """Return the mirror of the model `cls`; generate it, with those of all classes it refers to, at first use."""
+    with _generating:
+        if cls not in _mirrors:
+            _mirrors.update(_generate(cls))
+    return _mirrors[cls]
+
+
+def _generate(cls: type) -> dict[type, _Mirror]:
+    known = dict(_mirrors)
+    classes = [found for found in _reachable(cls) if found not in known]
+    structs = {found: mirror.struct for found, mirror in known.items()} | {found: _struct(found) for found in classes}
+    for found in classes:
         # Classes refer to each other in circles, so types come last.
-        structs[member].__annotations__ = {f.name: _hint(f, structs) for f in fields(member) if f.wire is not None}
-    # msgspec reads types at a struct's first use, in Python, and a second thread that uses it meanwhile crashes the
-    # interpreter (msgspec 0.22). So it reads them here, all of them, before anyone else can see a struct.
+        structs[found].__annotations__ = {f.name: _hint(f, structs) for f in fields(found) if f.wire is not None}
+    # msgspec reads the types of a struct at its first use, in Python, and a second thread that uses it meanwhile
+    # crashes the interpreter (msgspec 0.22). Here it reads all of them before another thread can see a struct.
     msgspec.json.Decoder(structs[cls])
-    names: dict[str, Any] = {f"fill_{member.__name__}": twin.fill for member, twin in known.items()}
-    names |= {"blank": object.__new__, "date": datetime.fromisoformat, "finite": _finite}
+    names: dict[str, Any] = {f"copy_{found.__name__}": mirror.copy for found, mirror in known.items()}
+    names |= {"blank": object.__new__, "date": datetime.fromisoformat, "repeat": repeat, "UTC": UTC}
+    names |= {"bounded": _bounded, "plain": _plain, "utc": utc}
     source: list[str] = []
-    for member in family:
-        names |= _names(member)
-        source += _lines(member)
-    exec(compile("\n".join(source), f"<twins of {cls.__name__}>", "exec"), names)  # noqa: S102  # our own field names
-    return {member: Twin(structs[member], names[f"fill_{member.__name__}"]) for member in family}
+    for found in classes:
+        names |= _names(found)
+        source += _lines(found)
+    exec(compile("\n".join(source), f"<mirrors of {cls.__name__}>", "exec"), names)  # noqa: S102  # our own field names
+    return {
+        found: _Mirror(structs[found], names[f"copy_{found.__name__}"], msgspec.json.Decoder(structs[found]))
+        for found in classes
+    }
 
 
-def _family(cls: type) -> list[type]:
-    """`cls` and all model classes that can occur in it."""
+def _reachable(cls: type) -> list[type]:
+    """Return `cls` and all model classes that can occur in it."""
     found = [cls]
     for member in found:
-        for f in fields(member):
-            if f.wire is not None and not is_scalar(f.type) and f.type not in found:
-                found.append(f.type)
+        found += {f.type: None for f in fields(member) if f.wire is not None and f.is_model and f.type not in found}
     return found
 
 
-# --- twins --------------------------------------------------------------------------------------
+_CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: dict}
+"""What a mirror holds in place of a type that takes more than a check; see `_value`."""
 
-_RAW: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: dict}
-"""What a twin holds in place of a type that takes more than a check; see `_MAKERS`."""
+_USUAL_ORDER = (
+    "webSearchUrl name webSearchUrlPingSuffix thumbnailUrl datePublished hostPageDiscoveredDate isFamilyFriendly "
+    "isTransparent isFresh creativeCommons contentUrl contentUrlPingSuffix hostPageUrl hostPageFavIconUrl "
+    "hostPageUrlPingSuffix hostPageDomainFriendlyName contentSize encodingFormat hostPageDisplayUrl width height "
+    "thumbnail imageInsightsToken insightsMetadata imageId accentColor text displayText searchLink"
+)
+"""Fields in the order in which the service sends them: msgspec looks for each from where it found the last."""
+_PLACES = {wire: place for place, wire in enumerate(_USUAL_ORDER.split())}
 
 
 def _struct(cls: type) -> type[msgspec.Struct]:
-    on_wire = [f for f in fields(cls) if f.wire is not None]
+    on_wire = sorted((f for f in fields(cls) if f.wire is not None), key=lambda f: _PLACES.get(str(f.wire), len(_PLACES)))
     return msgspec.defstruct(
-        f"{cls.__name__}Twin",
+        f"{cls.__name__}Mirror",
         [(f.name, Any, None) for f in on_wire],
         rename={f.name: str(f.wire) for f in on_wire},
-        gc=False,  # they hold no circles and are gone in a moment
+        gc=False,  # mirrors hold no circles and live for a moment
     )
 
 
 def _hint(f: Field, structs: Mapping[type, type]) -> Any:
-    kind: Any = _RAW.get(f.type, f.type) if is_scalar(f.type) else structs[f.type]
+    kind: Any = structs[f.type] if f.is_model else _CHECKED.get(f.type, f.type)
     return (tuple[kind, ...] if f.is_list else kind) | None
 
 
-# --- the functions that copy them ---------------------------------------------------------------
-
-_MAKERS: Mapping[Any, str] = {datetime: "date", float: "finite"}
-"""What makes these types. `fromisoformat` cuts the seventh digit of a second, where msgspec would round."""
+# --- functions that copy mirrors into models ----------------------------------------------------
 
 
-def _finite(number: float) -> float:
-    """The number as a float. Bytes hold none that are not finite, but parsed JSON may come from anywhere."""
-    if not math.isfinite(number):
-        raise ValueError(number)
-    return float(number)
+def _bounded(items: tuple[Any, ...], counted: list[int]) -> tuple[Any, ...]:
+    if len(items) > MOST_ITEMS:
+        raise ValueError(len(items))
+    counted.append(1)
+    return items
 
 
-def _thawed(cls: type) -> type:
-    """A subclass of the frozen `cls` whose slots can be set one by one, before it is turned into `cls`.
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    check_lists(value)
+    return value
 
-    It adds no slots, so assigning `__class__` is allowed. Both methods have to be `object`'s: if one of
-    them is a Python function, the interpreter takes ten times as long for each assignment.
+
+def _unfrozen(cls: type) -> type:
+    """Return a subclass of the frozen `cls` whose slots can be set one by one, before `__class__` is set to `cls`.
+
+    It adds no slots, so `__class__` may be assigned. Both methods have to be `object`'s: if one of them is a
+    Python function, the interpreter takes ten times as long for each assignment.
     """
     methods = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    return type(f"Thawed{cls.__name__}", (cls,), {"__slots__": (), **methods})
+    return type(f"Unfrozen{cls.__name__}", (cls,), {"__slots__": (), **methods})
 
 
 def _is_factory(default: Any) -> bool:
@@ -139,22 +178,23 @@ def _is_factory(default: Any) -> bool:
 
 
 def _names(cls: type) -> dict[str, Any]:
-    """What the function of `cls` refers to, beside the functions of other classes."""
+    """Return what the function of `cls` refers to, beside the functions of other classes."""
     name = cls.__name__
     own = {
         f"{name}_{f.name}": f.default.factory if _is_factory(f.default) else f.default
         for f in fields(cls)
         if f.wire is None
     }
-    return {name: cls, f"thawed_{name}": _thawed(cls), **own}
+    return {name: cls, f"Unfrozen_{name}": _unfrozen(cls), **own}
 
 
 def _lines(cls: type) -> list[str]:
-    """The source of the function that copies a twin into a new `cls`."""
+    """Return the source of the function that copies a mirror into a new `cls`."""
     name = cls.__name__
     return [
-        f"def fill_{name}(twin):",
-        f"  new = blank(thawed_{name})",
+        f"def copy_{name}(mirror, counted):",
+        "  counted.append(1)",
+        f"  new = blank(Unfrozen_{name})",
         *(f"  new.{f.name} = {_value(name, f)}" for f in fields(cls)),
         f"  new.__class__ = {name}",
         "  return new",
@@ -162,11 +202,19 @@ def _lines(cls: type) -> list[str]:
 
 
 def _value(owner: str, f: Field) -> str:
-    """The expression for the value of one field."""
+    """Return the expression for the value of one field."""
     if f.wire is None:
         return f"{owner}_{f.name}" + ("()" if _is_factory(f.default) else "")
-    make = _MAKERS.get(f.type) if is_scalar(f.type) else f"fill_{f.type.__name__}"
+    read = f"(v := mirror.{f.name}) is None"
     if f.is_list:
-        items = "v" if make is None else f"tuple(map({make}, v))"
-        return f"() if (v := twin.{f.name}) is None else {items}"
-    return f"twin.{f.name}" if make is None else f"None if (v := twin.{f.name}) is None else {make}(v)"
+        copied = f"tuple(map(copy_{f.type.__name__}, bounded(v, counted), repeat(counted)))"
+        return f"() if {read} else {copied}"
+    if f.is_model:
+        return f"None if {read} else copy_{f.type.__name__}(v, {'[]' if f.name == _RECURSIVE else 'counted'})"
+    if f.type is datetime:  # most are in UTC already, and `fromisoformat` cuts the seventh digit that msgspec rounds
+        return f"None if {read} else d if (d := date(v)).tzinfo is UTC else utc(d)"
+    if f.type is float:
+        return f"None if {read} else float(v)"
+    if f.type is Mapping:
+        return f"None if {read} else plain(v)"
+    return f"mirror.{f.name}"
