@@ -1,38 +1,41 @@
 """Fast path of decoding: bytes to models through msgspec, for bodies in which every value is as documented.
 
 This file is optional. `decode` returns the model that `json.parse` and `decoding.structure` would make of
-the same bytes, or `None` to leave the body to them; without it nothing changes but the time.
+the same bytes, or `None` to leave the body to them; without this file nothing changes but the time.
 
 Each model class has a mirror struct: a `msgspec.Struct` with its fields under their JSON names. msgspec fills
-it from bytes in C, checks every type on the way, and skips what no model has a field for. A generated
-function copies the mirror into the model, one line per field:
+it from bytes in C and checks every type on the way. A generated function copies the mirror into the model, one
+line per field:
 
-    def copy_TrendingImagesTile(mirror, counted):
-        counted.append(1)
+    def copy_TrendingImagesTile(mirror):
         new = blank(Unfrozen_TrendingImagesTile)
-        new.query = None if (v := mirror.query) is None else copy_Query(v, counted)
-        new.image = None if (v := mirror.image) is None else copy_Image(v, [])
+        new.query = None if (v := mirror.query) is None else copy_Query(v)
+        new.image = None if (v := mirror.image) is None else copy_Image(v)
         new.__class__ = TrendingImagesTile
         return new
 
 The model's own `__init__` would take five times as long, because a frozen class sets each field through a
 call. msgspec could fill attrs classes itself, but raises and catches an `AttributeError` for each field that
 is missing. Figures: `docs/performance.md`.
+
+Mirrors skip nothing, because msgspec looks neither at the depth of what it skips, nor at its numbers and texts.
+A key that no model has makes `decode` return `None` once, and gets a field of its own in the mirror.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import repeat
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import attrs
 import msgspec
 
 from .decoding import MOST_ITEMS, Field, check_lists, fields, utc
-from .json import MOST_LEVELS, NotJsonError, check_levels, count_containers
+from .json import NotJsonError, check_size
 
 __all__ = ["decode"]
 
@@ -40,87 +43,48 @@ T = TypeVar("T")
 
 _UNEXPECTED = (NotJsonError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What bounds, decoding and copying raise; msgspec's errors are no `ValueError`s in all its versions."""
-_RECURSIVE = "image"
-"""The field through which an object can hold another of its own class; without it models end."""
-_MODEL_LEVELS = 16
-"""Levels of nesting in a model without its `image` fields, at most."""
-
-
-@attrs.frozen
-class _Mirror:
-    """What the fast path has for one model class."""
-
-    struct: type[msgspec.Struct]
-    copy: Callable[[Any, list[int]], Any]
-    """Makes a model of an instance of `struct`; adds an item to the list for each list and object."""
-    decoder: msgspec.json.Decoder[Any]
-
-
-_mirrors: dict[type, _Mirror] = {}
-_generating = threading.Lock()
 
 
 def decode(body: bytes, cls: type[T]) -> T | None:
     """Return the model `cls` of these bytes, or `None` if anything in them is not as documented."""
     try:
-        mirror = _mirrors.get(cls) or _mirror(cls)
-        containers = count_containers(body)
-        if not body.isascii():
-            str(body, "utf-8")  # msgspec does not look into texts that it skips
-        counted: list[int] = []
-        model = mirror.copy(mirror.decoder.decode(body), counted)
-        # What was counted is in models, the rest in skipped fields, texts and `image`: too little to be too deep?
-        if containers - len(counted) > MOST_LEVELS - _MODEL_LEVELS:
-            check_levels(body)
+        check_size(body)
+        mirror = _decoder(cls).decode(body)
+        return cast("T", _copier(cls)(mirror))
+    except msgspec.ValidationError as error:
+        _add_unknown_key(cls, str(error))
     except _UNEXPECTED:
-        return None
-    return cast("T", model)
+        pass
+    return None
 
 
 # --- mirror structs -----------------------------------------------------------------------------
 
 
-def _mirror(cls: type) -> _Mirror:
-    """Return the mirror of the model `cls`; generate it, with those of all classes it refers to, at first use."""
-    with _generating:
-        if cls not in _mirrors:
-            _mirrors.update(_generate(cls))
-    return _mirrors[cls]
+@attrs.frozen
+class _Place:
+    """A model class, and whether it occurs inside an image's `image`: mirrors follow that field once, not for ever."""
+
+    cls: Any
+    is_inner: bool = False
+
+    def fields(self) -> Iterator[tuple[Field, _Place | None]]:
+        """Yield the fields on the wire, each with the place of the models that it holds, if it does."""
+        for f in fields(self.cls):
+            if f.wire is not None:
+                yield f, _Place(f.type, self.is_inner or f.name == _RECURSIVE) if f.is_model else None
 
 
-def _generate(cls: type) -> dict[type, _Mirror]:
-    known = dict(_mirrors)
-    classes = [found for found in _reachable(cls) if found not in known]
-    structs = {found: mirror.struct for found, mirror in known.items()} | {found: _struct(found) for found in classes}
-    for found in classes:
-        # Classes refer to each other in circles, so types come last.
-        structs[found].__annotations__ = {f.name: _hint(f, structs) for f in fields(found) if f.wire is not None}
-    # msgspec reads the types of a struct at its first use, in Python, and a second thread that uses it meanwhile
-    # crashes the interpreter (msgspec 0.22). Here it reads all of them before another thread can see a struct.
-    msgspec.json.Decoder(structs[cls])
-    names: dict[str, Any] = {f"copy_{found.__name__}": mirror.copy for found, mirror in known.items()}
-    names |= {"blank": object.__new__, "date": datetime.fromisoformat, "repeat": repeat, "UTC": UTC}
-    names |= {"bounded": _bounded, "plain": _plain, "utc": utc}
-    source: list[str] = []
-    for found in classes:
-        names |= _names(found)
-        source += _lines(found)
-    exec(compile("\n".join(source), f"<mirrors of {cls.__name__}>", "exec"), names)  # noqa: S102  # our own field names
-    return {
-        found: _Mirror(structs[found], names[f"copy_{found.__name__}"], msgspec.json.Decoder(structs[found]))
-        for found in classes
-    }
+_RECURSIVE = "image"
+"""The field through which an object can hold another of its own class. Without it models have 13 levels at most."""
 
+_JSON: Any = None | bool | int | float | str
+_OBJECT: Any = None
+for _ in range(4):  # levels; the time that msgspec takes for the type doubles with each
+    _OBJECT = dict[str, _JSON]
+    _JSON = None | bool | int | float | str | list[_JSON] | _OBJECT
 
-def _reachable(cls: type) -> list[type]:
-    """Return `cls` and all model classes that can occur in it."""
-    found = [cls]
-    for member in found:
-        found += {f.type: None for f in fields(member) if f.wire is not None and f.is_model and f.type not in found}
-    return found
-
-
-_CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: dict}
+_CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: _OBJECT}
 """What a mirror holds in place of a type that takes more than a check; see `_value`."""
 
 _USUAL_ORDER = (
@@ -130,31 +94,100 @@ _USUAL_ORDER = (
     "thumbnail imageInsightsToken insightsMetadata imageId accentColor text displayText searchLink"
 )
 """Fields in the order in which the service sends them: msgspec looks for each from where it found the last."""
-_PLACES = {wire: place for place, wire in enumerate(_USUAL_ORDER.split())}
+_ORDER = {wire: place for place, wire in enumerate(_USUAL_ORDER.split())}
+
+_MOST_UNKNOWN = 32
+"""Keys that a class is given beside its own. A service that adds more is decoded by the fallback."""
+_MESSAGE = re.compile(r"Object contains unknown field `(.+?)`(?: - at `\$(.*)`)?", re.DOTALL)
+
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_unknown: dict[type, list[str]] = {}
+_generating = threading.Lock()
+
+
+def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of mirrors of `cls`; generate them at first use."""
+    decoder = _decoders.get(cls)
+    if decoder is None:
+        # msgspec reads the types of a struct when the first decoder of it is made, in Python, and a second thread
+        # that uses the struct meanwhile crashes the interpreter (msgspec 0.22). So no thread sees an unfinished one.
+        with _generating:
+            decoder = _decoders[cls] = msgspec.json.Decoder(_struct(cls))
+    return decoder
 
 
 def _struct(cls: type) -> type[msgspec.Struct]:
-    on_wire = sorted((f for f in fields(cls) if f.wire is not None), key=lambda f: _PLACES.get(str(f.wire), len(_PLACES)))
+    """Return the mirror of `cls`, with new mirrors of all classes it refers to."""
+    root = _Place(cls)
+    places = [root]
+    for place in places:
+        places += {inner: None for _, inner in place.fields() if inner is not None and inner not in places}
+    structs = {place: _empty_struct(place) for place in places}
+    for place in places:  # classes refer to each other in circles, so types come last
+        hints = {f.name: _hint(f, place, inner and structs[inner]) for f, inner in place.fields()}
+        structs[place].__annotations__ = hints | {name: _JSON for name in structs[place].__struct_fields__ if name not in hints}
+    return structs[root]
+
+
+def _empty_struct(place: _Place) -> type[msgspec.Struct]:
+    names = {f.name: str(f.wire) for f, _ in place.fields()}
+    ordered = sorted(names, key=lambda name: _ORDER.get(names[name], len(_ORDER)))
+    names |= {f"unknown_{number}": key for number, key in enumerate(_unknown.get(place.cls, ()))}
     return msgspec.defstruct(
-        f"{cls.__name__}Mirror",
-        [(f.name, Any, None) for f in on_wire],
-        rename={f.name: str(f.wire) for f in on_wire},
+        f"{place.cls.__name__}Mirror",
+        [(name, Any, None) for name in [*ordered, *(name for name in names if name not in ordered)]],
+        rename=names,
+        forbid_unknown_fields=True,
         gc=False,  # mirrors hold no circles and live for a moment
     )
 
 
-def _hint(f: Field, structs: Mapping[type, type]) -> Any:
-    kind: Any = structs[f.type] if f.is_model else _CHECKED.get(f.type, f.type)
+def _hint(f: Field, place: _Place, struct: type | None) -> Any:
+    if place.is_inner and f.name == _RECURSIVE:
+        return None
+    kind: Any = struct or _CHECKED.get(f.type, f.type)
     return (tuple[kind, ...] if f.is_list else kind) | None
+
+
+def _add_unknown_key(cls: type, message: str) -> None:
+    """Give the mirror of a class a field for the key that msgspec complains of."""
+    match = _MESSAGE.fullmatch(message)
+    if match is None:
+        return
+    owner = cls
+    for wire in re.sub(r"\[.*?\]", "", match[2] or "").split(".")[1:]:
+        owner = next(f.type for f in fields(owner) if f.wire == wire)
+    with _generating:
+        keys = _unknown.setdefault(owner, [])
+        if match[1] not in keys and len(keys) < _MOST_UNKNOWN and re.search(r'["\\\x00-\x1f]', match[1]) is None:
+            keys.append(match[1])
+            _decoders.clear()
 
 
 # --- functions that copy mirrors into models ----------------------------------------------------
 
 
-def _bounded(items: tuple[Any, ...], counted: list[int]) -> tuple[Any, ...]:
+def _make_copier(cls: type) -> Callable[[Any], Any]:
+    classes = [cls]
+    for found in classes:
+        classes += {f.type: None for f in fields(found) if f.is_model and f.wire is not None and f.type not in classes}
+    names: dict[str, Any] = {"blank": object.__new__, "date": datetime.fromisoformat, "UTC": UTC, "utc": utc}
+    names |= {"bounded": _bounded, "plain": _plain}
+    source: list[str] = []
+    for found in classes:
+        names |= _names(found)
+        source += _lines(found)
+    exec(compile("\n".join(source), f"<mirrors of {cls.__name__}>", "exec"), names)  # noqa: S102  # our own field names
+    return cast("Callable[[Any], Any]", names[f"copy_{cls.__name__}"])
+
+
+_copier: Callable[[Any], Callable[[Any], Any]] = cache(_make_copier)
+"""The function that makes a model of a mirror."""
+
+
+def _bounded(items: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(items) > MOST_ITEMS:
         raise ValueError(len(items))
-    counted.append(1)
     return items
 
 
@@ -192,8 +225,7 @@ def _lines(cls: type) -> list[str]:
     """Return the source of the function that copies a mirror into a new `cls`."""
     name = cls.__name__
     return [
-        f"def copy_{name}(mirror, counted):",
-        "  counted.append(1)",
+        f"def copy_{name}(mirror):",
         f"  new = blank(Unfrozen_{name})",
         *(f"  new.{f.name} = {_value(name, f)}" for f in fields(cls)),
         f"  new.__class__ = {name}",
@@ -207,10 +239,10 @@ def _value(owner: str, f: Field) -> str:
         return f"{owner}_{f.name}" + ("()" if _is_factory(f.default) else "")
     read = f"(v := mirror.{f.name}) is None"
     if f.is_list:
-        copied = f"tuple(map(copy_{f.type.__name__}, bounded(v, counted), repeat(counted)))"
+        copied = f"tuple(map(copy_{f.type.__name__}, bounded(v)))"
         return f"() if {read} else {copied}"
     if f.is_model:
-        return f"None if {read} else copy_{f.type.__name__}(v, {'[]' if f.name == _RECURSIVE else 'counted'})"
+        return f"None if {read} else copy_{f.type.__name__}(v)"
     if f.type is datetime:  # most are in UTC already, and `fromisoformat` cuts the seventh digit that msgspec rounds
         return f"None if {read} else d if (d := date(v)).tzinfo is UTC else utc(d)"
     if f.type is float:
