@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -31,7 +32,7 @@ __all__ = [
     "MOST_PROBLEMS",
     "DecodingError",
     "Field",
-    "check_lists",
+    "check_json",
     "converter",
     "described",
     "fields",
@@ -131,27 +132,30 @@ class _UnexpectedError(ValueError):
 
 
 class _TooManyItemsError(ValueError):
-    """A list that is too long. No partial decoding: the answer is refused."""
+    """A list that is too long, for which the whole answer is refused."""
 
 
-class _TooManyProblemsError(BaseException):
-    """More than `MOST_PROBLEMS`. No `Exception`, because generated code collects those and goes on."""
+class _AbortError(BaseException):
+    """The end of structuring. No `Exception`, because generated code collects those and goes on."""
 
 
 class _Run(threading.local):
     """State of the one call of `structure` that runs in this thread."""
 
     problems_left: int | None = None
+    models: dict[tuple[int, type], Any] | None = None
+    """Models of the first pass, by the identity of their JSON: the second makes only those with a problem inside."""
 
 
 _run = _Run()
 
 
 def _unexpected(expected: str, found: Any) -> NoReturn:
+    _check_range(found)
     if _run.problems_left is not None:
         _run.problems_left -= 1
         if _run.problems_left < 0:
-            raise _TooManyProblemsError
+            raise _AbortError(f"more than {MOST_PROBLEMS:,} values are of the wrong type")
     raise _UnexpectedError(f"expected {expected}, found {described(found)}")
 
 
@@ -161,8 +165,6 @@ def described(found: Any) -> str:
         return "an object"
     if isinstance(found, list):
         return "a list"
-    if isinstance(found, float) and not math.isfinite(found):
-        return "a number out of range"
     kind = "text" if isinstance(found, str) else "value" if found is None or isinstance(found, bool) else "number"
     shown = repr(found[:_SHOWN] if isinstance(found, str) else found)
     return f"the {kind} {shown}" if len(shown) <= _SHOWN else f"the {kind} {shown[:_SHOWN]}…"
@@ -218,17 +220,26 @@ def utc(date: datetime) -> datetime:
 def _mapping(value: Any, _: Any) -> Any:
     if value.__class__ is not dict:
         _unexpected("an object", value)
-    check_lists(value)
+    check_json(value)
     return value
 
 
-def check_lists(value: Any) -> None:
-    """Raise `ValueError` if a list anywhere in this JSON has too many items."""
-    if isinstance(value, list):
+def check_json(value: Any) -> None:
+    """Check JSON that no model describes: the length of lists, and the range of numbers."""
+    if isinstance(value, dict):
+        for item in cast("dict[str, Any]", value).values():
+            check_json(item)
+    elif isinstance(value, list):
         _check_length(cast("list[Any]", value))
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in cast("list[Any]", inner):
-        check_lists(item)
+        for item in cast("list[Any]", value):
+            check_json(item)
+    else:
+        _check_range(value)
+
+
+def _check_range(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _AbortError("the body is no JSON (a number is out of range)")
 
 
 def _check_length(items: list[Any]) -> None:
@@ -245,15 +256,16 @@ _SCALARS: Mapping[Any, Hook] = {
 }
 
 
-def _optional_hook(hint: Any, converter: cattrs.Converter) -> Hook:
+def _optional_hook(hint: Any) -> Hook:
     kind = _without_none(hint)
     hook = converter.get_structure_hook(kind)
     return lambda value, _: None if value is None else hook(value, kind)
 
 
-def _list_hook(hint: Any, converter: cattrs.Converter) -> Hook:
+def _list_hook(hint: Any) -> Hook:
     kind = get_args(hint)[0]
     hook = converter.get_structure_hook(kind)
+    iterable_error: Any = cattrs.IterableValidationError
 
     def structure_list(value: Any, _: Any) -> tuple[Any, ...]:
         if value is None:
@@ -270,7 +282,7 @@ def _list_hook(hint: Any, converter: cattrs.Converter) -> Hook:
                 error.add_note(IterableValidationNote(f"[{index}]", index, kind))
                 errors.append(error)
         if errors:
-            raise cattrs.IterableValidationError(f"While structuring {kind.__name__}s", errors, hint)
+            raise iterable_error(f"While structuring {kind.__name__}s", errors, hint)
         return tuple(items)
 
     return structure_list
@@ -280,7 +292,7 @@ def _one_or_many(hook: Hook) -> Hook:
     return lambda value, hint: hook([value] if value.__class__ is dict else value, hint)
 
 
-def _class_hook(cls: Any, converter: cattrs.Converter) -> Hook:
+def _class_hook(cls: Any) -> Hook:
     overrides = {f.name: override(omit=True) if f.wire is None else override(rename=f.wire) for f in fields(cls)}
     for a in attrs.fields(cls):
         if a.metadata.get("one_or_many"):
@@ -291,24 +303,34 @@ def _class_hook(cls: Any, converter: cattrs.Converter) -> Hook:
     def structure_class(value: Any, _: Any) -> Any:
         if value.__class__ is not dict:
             _unexpected("an object", value)
-        return generated(value, cls)
+        if _run.models is None:
+            return generated(value, cls)
+        key = id(value), cls
+        model = _run.models.get(key)
+        if model is None:
+            model = _run.models[key] = generated(value, cls)
+        return model
 
     return structure_class
 
 
 def _unstructure_class(model: Any) -> dict[str, Any]:
-    whole = {wire: getattr(model, name) for name, wire in wire_names(type(model)).items()}
+    whole = {wire: getattr(model, name) for name, wire in wire_names(model.__class__).items()}
     return {name: unstructure(value) for name, value in whole.items() if value is not None and value != ()}
+
+
+def _is_a(origin: Any) -> Callable[[Any], bool]:
+    return lambda hint: get_origin(hint) is origin
 
 
 def _make_converter() -> cattrs.Converter:
     made = cattrs.Converter(detailed_validation=True)
     for kind, hook in _SCALARS.items():
         made.register_structure_hook(kind, hook)
-    made.register_structure_hook_func(lambda hint: get_origin(hint) is Mapping, _mapping)
+    made.register_structure_hook_func(_is_a(Mapping), _mapping)
     made.register_structure_hook_factory(attrs.has, _class_hook)
-    made.register_structure_hook_factory(lambda hint: get_origin(hint) is tuple, _list_hook)
-    made.register_structure_hook_factory(lambda hint: get_origin(hint) is UnionType, _optional_hook)
+    made.register_structure_hook_factory(_is_a(tuple), _list_hook)
+    made.register_structure_hook_factory(_is_a(UnionType), _optional_hook)
     made.register_unstructure_hook_func(attrs.has, _unstructure_class)
     made.register_unstructure_hook(datetime, datetime.isoformat)
     return made
@@ -331,19 +353,25 @@ def structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
         DecodingError: `body` is no object, a list in it has more than `MOST_ITEMS` items, or more than
             `MOST_PROBLEMS` values are of the wrong type.
     """
-    _run.problems_left = MOST_PROBLEMS
+    _run.problems_left, _run.models = MOST_PROBLEMS, {}
+    try:
+        return _structure(body, cls)
+    except _AbortError as abort:
+        traceback.clear_frames(abort.__traceback__)  # they hold the problems so far, in circles
+        raise DecodingError(str(abort)) from None
+    except RecursionError:
+        raise DecodingError("it is nested too deep for what is left of the stack") from None
+    finally:
+        _run.problems_left, _run.models = None, None
+
+
+def _structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
     try:
         return converter.structure(body, cls), ()
     except _UnexpectedError as error:
         raise DecodingError(str(error)) from None
     except cattrs.BaseValidationError as error:
         faults = list(_faults(error, ()))
-    except _TooManyProblemsError:
-        raise DecodingError(f"more than {MOST_PROBLEMS:,} values are of the wrong type") from None
-    except RecursionError:
-        raise DecodingError("it is nested too deep") from None
-    finally:
-        _run.problems_left = None
     for place, fault in faults:
         if not isinstance(fault, _UnexpectedError):
             raise DecodingError(str(fault), _spelled(place))
@@ -353,13 +381,14 @@ def structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
 
 def _faults(error: Exception, place: _Place) -> Iterator[tuple[_Place, Exception]]:
     """Yield the values that could not be structured: their places in the JSON, and why."""
+    error.__traceback__ = None  # its frames hold the error, in a circle that would keep the body
     if isinstance(error, cattrs.ClassValidationError):
         names = wire_names(error.cl)
         for part, note in error.group_exceptions()[0]:
             yield from _faults(part, (*place, names[note.name]))
     elif isinstance(error, cattrs.IterableValidationError):
-        for part, note in error.group_exceptions()[0]:
-            yield from _faults(part, (*place, note.index))
+        for part, item in error.group_exceptions()[0]:
+            yield from _faults(part, (*place, item.index))
     elif isinstance(error, _UnexpectedError | _TooManyItemsError):
         yield place, error
     else:

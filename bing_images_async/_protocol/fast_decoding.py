@@ -29,12 +29,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from types import GenericAlias
 from typing import Any, TypeVar, cast
 
 import attrs
 import msgspec
 
-from .decoding import MOST_ITEMS, Field, check_lists, fields, utc
+from .decoding import MOST_ITEMS, Field, check_json, fields, utc
 from .json import NotJsonError, check_size
 
 __all__ = ["decode"]
@@ -78,13 +79,18 @@ class _Place:
 _RECURSIVE = "image"
 """The field through which an object can hold another of its own class. Without it models have 13 levels at most."""
 
-_JSON: Any = None | bool | int | float | str
-_OBJECT: Any = None
-for _ in range(4):  # levels; the time that msgspec takes for the type doubles with each
-    _OBJECT = dict[str, _JSON]
-    _JSON = None | bool | int | float | str | list[_JSON] | _OBJECT
 
-_CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: _OBJECT}
+def _json(levels: int) -> Any:
+    """Return the type of any JSON that is nested so deep. (With each level msgspec needs twice the time for it.)"""
+    scalar: Any = None | bool | int | float | str
+    if levels == 0:
+        return scalar
+    inner: Any = _json(levels - 1)
+    return scalar | GenericAlias(list, inner) | GenericAlias(dict, (str, inner))
+
+
+_ANY_JSON = _json(4)
+_CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: GenericAlias(dict, (str, _ANY_JSON))}
 """What a mirror holds in place of a type that takes more than a check; see `_value`."""
 
 _USUAL_ORDER = (
@@ -124,8 +130,9 @@ def _struct(cls: type) -> type[msgspec.Struct]:
         places += {inner: None for _, inner in place.fields() if inner is not None and inner not in places}
     structs = {place: _empty_struct(place) for place in places}
     for place in places:  # classes refer to each other in circles, so types come last
-        hints = {f.name: _hint(f, place, inner and structs[inner]) for f, inner in place.fields()}
-        structs[place].__annotations__ = hints | {name: _JSON for name in structs[place].__struct_fields__ if name not in hints}
+        hints = {f.name: _hint(f, place, None if inner is None else structs[inner]) for f, inner in place.fields()}
+        unknown = set(structs[place].__struct_fields__) - hints.keys()
+        structs[place].__annotations__ = hints | dict.fromkeys(unknown, _ANY_JSON)
     return structs[root]
 
 
@@ -151,12 +158,14 @@ def _hint(f: Field, place: _Place, struct: type | None) -> Any:
 
 def _add_unknown_key(cls: type, message: str) -> None:
     """Give the mirror of a class a field for the key that msgspec complains of."""
-    match = _MESSAGE.fullmatch(message)
+    match = _MESSAGE.fullmatch(message) if len(message) < 300 else None
     if match is None:
         return
-    owner = cls
+    owner: Any = cls
     for wire in re.sub(r"\[.*?\]", "", match[2] or "").split(".")[1:]:
-        owner = next(f.type for f in fields(owner) if f.wire == wire)
+        owner = next((f.type for f in fields(owner) if f.wire == wire and f.is_model), None)
+        if owner is None:  # the key itself contains what looks like a path
+            return
     with _generating:
         keys = _unknown.setdefault(owner, [])
         if match[1] not in keys and len(keys) < _MOST_UNKNOWN and re.search(r'["\\\x00-\x1f]', match[1]) is None:
@@ -192,7 +201,7 @@ def _bounded(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    check_lists(value)
+    check_json(value)
     return value
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from ..errors import MalformedResponseError, UnexpectedRedirectError
 from ..models import Answer, Attempt, ImageInsights, Problem, ResponseMeta
 from .decoding import DecodingError, described, structure, wire_names
 from .error_mapping import api_error, embedded_error
-from .json import NotJsonError, parse
+from .json import NotJsonError, TooManyValuesError, parse
 from .messages import Reply
 
+fast_decoding: ModuleType | None
 try:
     from . import fast_decoding
 except ImportError:  # the file is optional
-    fast_decoding = None  # type: ignore[assignment]
+    fast_decoding = None
 
 __all__ = ["decipher", "redirect_error"]
 
@@ -50,7 +52,7 @@ def decipher(
         raise _malformed(reply, f"HTTP {reply.status} is not a final answer")
     parsed, note = _parsed(reply) if keep_raw or json_ld else (None, None)
     if fast_decoding is not None and not json_ld:
-        model = fast_decoding.decode(reply.body, kind)
+        model: A | None = fast_decoding.decode(reply.body, kind)
         if model is not None and model.type_ == _TYPES[kind.__name__]:
             return _complete(model, meta=meta, raw=parsed)
     if parsed is None:
@@ -92,6 +94,8 @@ def _meta(reply: Reply, attempts: tuple[Attempt, ...], elapsed: float) -> Respon
 def _parsed(reply: Reply) -> tuple[dict[str, Any], str | None]:
     try:
         parsed, note = parse(reply.body)
+    except TooManyValuesError as fault:
+        raise _malformed(reply, f"the body holds {fault}") from None
     except NotJsonError as fault:
         what = "an HTML page" if reply.body.lstrip()[:1] == b"<" else f"no JSON ({fault})"
         raise _malformed(reply, f"the body is {what}") from None
