@@ -28,10 +28,10 @@ from cattrs.gen import make_dict_structure_fn, override
 from ..models import Problem
 
 __all__ = [
-    "MOST_ITEMS",
-    "MOST_PROBLEMS",
     "DecodingError",
     "Field",
+    "MOST_ITEMS",
+    "MOST_PROBLEMS",
     "check_json",
     "converter",
     "described",
@@ -213,7 +213,7 @@ def _datetime(value: Any, _: Any) -> datetime:
 def utc(date: datetime) -> datetime:
     """Return the date in UTC. One without a zone is taken as UTC."""
     if date.tzinfo is None:
-        return datetime.combine(date.date(), date.time(), UTC)  # a fifth of what `replace` takes
+        return datetime.combine(date, date.time(), UTC)  # a fifth of what `replace` takes
     return date.astimezone(UTC)
 
 
