@@ -33,7 +33,6 @@ __all__ = [
     "MOST_ITEMS",
     "MOST_PROBLEMS",
     "check_json",
-    "converter",
     "described",
     "fields",
     "structure",
@@ -74,15 +73,11 @@ class Field:
     """JSON name; `None` for what the library adds itself."""
     type: Any
     """`str`, `int`, `float`, `bool`, `datetime`, `Mapping`, or a model class."""
+    is_model: bool
     is_list: bool
     one_or_many: bool
     """A list for which the service may send a single object."""
     default: Any
-
-    @property
-    def is_model(self) -> bool:
-        """Whether the field holds objects of a model class."""
-        return attrs.has(self.type)
 
 
 def _read_fields(cls: type) -> tuple[Field, ...]:
@@ -98,10 +93,12 @@ def _field(a: attrs.Attribute[Any]) -> Field:
     is_list = get_origin(hint) is tuple
     if is_list:
         hint = get_args(hint)[0]
+    kind = get_origin(hint) or hint
     return Field(
         name=a.name,
         wire=a.metadata.get("wire", _camel(a.name)),
-        type=get_origin(hint) or hint,
+        type=kind,
+        is_model=attrs.has(kind),
         is_list=is_list,
         one_or_many=a.metadata.get("one_or_many", False),
         default=a.default,
@@ -258,13 +255,13 @@ _SCALARS: Mapping[Any, Hook] = {
 
 def _optional_hook(hint: Any) -> Hook:
     kind = _without_none(hint)
-    hook = converter.get_structure_hook(kind)
+    hook = _converter.get_structure_hook(kind)
     return lambda value, _: None if value is None else hook(value, kind)
 
 
 def _list_hook(hint: Any) -> Hook:
     kind = get_args(hint)[0]
-    hook = converter.get_structure_hook(kind)
+    hook = _converter.get_structure_hook(kind)
     iterable_error: Any = cattrs.IterableValidationError
 
     def structure_list(value: Any, _: Any) -> tuple[Any, ...]:
@@ -294,11 +291,12 @@ def _one_or_many(hook: Hook) -> Hook:
 
 def _class_hook(cls: Any) -> Hook:
     overrides = {f.name: override(omit=True) if f.wire is None else override(rename=f.wire) for f in fields(cls)}
-    for a in attrs.fields(cls):
-        if a.metadata.get("one_or_many"):
-            hook = _one_or_many(converter.get_structure_hook(a.type))
-            overrides[a.name] = override(rename=overrides[a.name].rename, struct_hook=hook)
-    generated = make_dict_structure_fn(cls, converter, **overrides)  # type: ignore[arg-type]  # flags and overrides
+    for f in fields(cls):
+        if f.one_or_many:
+            kind: Any = f.type
+            hook = _one_or_many(_converter.get_structure_hook(tuple[kind, ...]))
+            overrides[f.name] = override(rename=f.wire, struct_hook=hook)
+    generated = make_dict_structure_fn(cls, _converter, **overrides)  # type: ignore[arg-type]  # flags and overrides
 
     def structure_class(value: Any, _: Any) -> Any:
         if value.__class__ is not dict:
@@ -336,7 +334,7 @@ def _make_converter() -> cattrs.Converter:
     return made
 
 
-converter = _make_converter()
+_converter = _make_converter()
 
 
 # --- partial decoding ---------------------------------------------------------------------------
@@ -367,7 +365,7 @@ def structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
 
 def _structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
     try:
-        return converter.structure(body, cls), ()
+        return _converter.structure(body, cls), ()
     except _UnexpectedError as error:
         raise DecodingError(str(error)) from None
     except cattrs.BaseValidationError as error:
@@ -376,7 +374,7 @@ def _structure(body: Any, cls: type[T]) -> tuple[T, tuple[Problem, ...]]:
         if not isinstance(fault, _UnexpectedError):
             raise DecodingError(str(fault), _spelled(place))
     problems = tuple(Problem(path=_spelled(place), reason=str(fault)) for place, fault in faults)
-    return converter.structure(_pruned(body, [place for place, _ in faults]), cls), problems
+    return _converter.structure(_pruned(body, [place for place, _ in faults]), cls), problems
 
 
 def _faults(error: Exception, place: _Place) -> Iterator[tuple[_Place, Exception]]:
@@ -433,4 +431,4 @@ def unstructure(model: Any) -> Any:
     """Return the JSON of a model, in the API's names, without what is missing."""
     if isinstance(model, tuple):
         return [unstructure(item) for item in cast("tuple[Any, ...]", model)]
-    return converter.unstructure(model)
+    return _converter.unstructure(model)

@@ -19,7 +19,7 @@ call. msgspec could fill attrs classes itself, but raises and catches an `Attrib
 is missing. Figures: `docs/performance.md`.
 
 Mirrors skip nothing, because msgspec looks neither at the depth of what it skips, nor at its numbers and texts.
-A key that no model has makes `decode` return `None` once, and gets a field of its own in the mirror.
+A key that no model has gets a field of its own in the mirror when it comes for the first time.
 """
 
 from __future__ import annotations
@@ -50,13 +50,15 @@ def decode(body: bytes, cls: type[T]) -> T | None:
     """Return the model `cls` of these bytes, or `None` if anything in them is not as documented."""
     try:
         check_size(body)
-        mirror = _decoder(cls).decode(body)
+        try:
+            mirror = _decoder(cls).decode(body)
+        except msgspec.ValidationError as error:
+            if not (str(error).startswith("Object contains unknown field") and _add_unknown_keys(body, cls)):
+                return None
+            mirror = _decoder(cls).decode(body)
         return cast("T", _copier(cls)(mirror))
-    except msgspec.ValidationError as error:
-        _add_unknown_key(cls, str(error))
     except _UNEXPECTED:
-        pass
-    return None
+        return None
 
 
 # --- mirror structs -----------------------------------------------------------------------------
@@ -89,7 +91,7 @@ def _json(levels: int) -> Any:
     return scalar | GenericAlias(list, inner) | GenericAlias(dict, (str, inner))
 
 
-_ANY_JSON = _json(4)
+_ANY_JSON = _json(3)
 _CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: GenericAlias(dict, (str, _ANY_JSON))}
 """What a mirror holds in place of a type that takes more than a check; see `_value`."""
 
@@ -104,7 +106,8 @@ _ORDER = {wire: place for place, wire in enumerate(_USUAL_ORDER.split())}
 
 _MOST_UNKNOWN = 32
 """Keys that a class is given beside its own. A service that adds more is decoded by the fallback."""
-_MESSAGE = re.compile(r"Object contains unknown field `(.+?)`(?: - at `\$(.*)`)?", re.DOTALL)
+_NAME = re.compile(r'[^"\\\x00-\x1f]{0,100}')
+"""What msgspec takes as a name."""
 
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 _unknown: dict[type, list[str]] = {}
@@ -156,21 +159,32 @@ def _hint(f: Field, place: _Place, struct: type | None) -> Any:
     return (tuple[kind, ...] if f.is_list else kind) | None
 
 
-def _add_unknown_key(cls: type, message: str) -> None:
-    """Give the mirror of a class a field for the key that msgspec complains of."""
-    match = _MESSAGE.fullmatch(message) if len(message) < 300 else None
-    if match is None:
-        return
-    owner: Any = cls
-    for wire in re.sub(r"\[.*?\]", "", match[2] or "").split(".")[1:]:
-        owner = next((f.type for f in fields(owner) if f.wire == wire and f.is_model), None)
-        if owner is None:  # the key itself contains what looks like a path
-            return
+def _add_unknown_keys(body: bytes, cls: type) -> bool:
+    """Give mirrors a field for each key that a body has and no model. Return whether there were new ones."""
+    found: dict[type, dict[str, None]] = {}
+    _collect_unknown_keys(msgspec.json.decode(body), cls, found)
     with _generating:
-        keys = _unknown.setdefault(owner, [])
-        if match[1] not in keys and len(keys) < _MOST_UNKNOWN and re.search(r'["\\\x00-\x1f]', match[1]) is None:
-            keys.append(match[1])
-            _decoders.clear()
+        before = sum(map(len, _unknown.values()))
+        for owner, keys in found.items():
+            known = _unknown.setdefault(owner, [])
+            known += [key for key in keys if key not in known and _NAME.fullmatch(key)][: _MOST_UNKNOWN - len(known)]
+        if sum(map(len, _unknown.values())) == before:
+            return False
+        _decoders.clear()
+    return True
+
+
+def _collect_unknown_keys(value: Any, cls: type, found: dict[type, dict[str, None]]) -> None:
+    if isinstance(value, list):
+        for item in cast("list[Any]", value):
+            _collect_unknown_keys(item, cls, found)
+    elif isinstance(value, dict):
+        known = {f.wire: f for f in fields(cls)}
+        for key, inner in cast("dict[str, Any]", value).items():
+            if key not in known:
+                found.setdefault(cls, {})[key] = None
+            elif known[key].is_model:
+                _collect_unknown_keys(inner, known[key].type, found)
 
 
 # --- functions that copy mirrors into models ----------------------------------------------------
