@@ -71,6 +71,7 @@ READ: dict[str, bytes] = {
     "texts": PAGE + b",".join([PROVIDERS] * 990) + b"]}",
     "texts, a fault, not UTF-8": PAGE + b",".join([PROVIDERS] * 990) + b',{"width":"x","name":"\xff"}]}',
     "unknown keys": SEARCH + b'"x":{' + keys(81_000, '"key%08d":"value%08d"') + b"}}",
+    "unknown keys of the answer": SEARCH + keys(81_000, '"key%08d":"value%08d"') + b"}",
     "unknown keys, not UTF-8": SEARCH + b'"x":{' + keys(81_000, '"key%08d":"value%08d"') + b'},"y":"\xff"}',
     "unknown keys, surrogates": SEARCH
     + b'"x":{'
