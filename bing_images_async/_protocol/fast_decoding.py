@@ -167,7 +167,8 @@ def _add_unknown_keys(body: bytes, cls: type) -> bool:
         before = sum(map(len, _unknown.values()))
         for owner, keys in found.items():
             known = _unknown.setdefault(owner, [])
-            known += [key for key in keys if key not in known and _NAME.fullmatch(key)][: _MOST_UNKNOWN - len(known)]
+            new = [key for key in keys if key not in known and _NAME.fullmatch(key)]
+            known += new if len(known) + len(new) <= _MOST_UNKNOWN else []  # one odd body must not take all the room
         if sum(map(len, _unknown.values())) == before:
             return False
         _decoders.clear()

@@ -51,7 +51,7 @@ def decipher(
     if not 200 <= reply.status < 300:
         raise _malformed(reply, f"HTTP {reply.status} is not a final answer")
     parsed, note = _parsed(reply) if keep_raw or json_ld else (None, None)
-    if fast_decoding is not None and not json_ld:
+    if fast_decoding is not None and note is None and not json_ld:
         model: A | None = fast_decoding.decode(reply.body, kind)
         if model is not None and model.type_ == _TYPES[kind.__name__]:
             return _complete(model, meta=meta, raw=parsed)
