@@ -89,6 +89,7 @@ def image_2020(number: int = 1) -> Json:
         "isTransparent": False,
         "isFresh": True,
         "cDNContentUrl": f"https://cdn.example/boat-{number}.jpg",
+        "proxyContentUrl": f"https://proxy.example/boat-{number}.jpg",
         "visualWords": "boat paper",
         "insightsMetadata": metadata(),
         "id": f"{API}#{number}",

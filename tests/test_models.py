@@ -156,23 +156,40 @@ def test_content_size_in_bytes(text: str | None, size: int | None) -> None:
         ("2014-11-02T12:00:00.1234567Z", datetime(2014, 11, 2, 12, 0, 0, 123_456, tzinfo=UTC)),
         ("2014-11-02T12:00:00Z", datetime(2014, 11, 2, 12, tzinfo=UTC)),
         ("2001-01-01T00:00:00.0000000Z", datetime(2001, 1, 1, tzinfo=UTC)),
-        ("2020-08-12T00:00:00.0000000", datetime(2020, 8, 12)),  # noqa: DTZ001  # the service names no zone  # the service names no zone
-        ("2020-08-12", datetime(2020, 8, 12)),  # noqa: DTZ001  # the service names no zone
+        ("2020-08-12T00:00:00.0000000", datetime(2020, 8, 12, tzinfo=UTC)),
+        ("2020-08-12", datetime(2020, 8, 12, tzinfo=UTC)),
+        ("2011-10-29T11:26:00", datetime(2011, 10, 29, 11, 26, tzinfo=UTC)),
         ("2020-08-12T14:00:00+02:00", datetime(2020, 8, 12, 12, tzinfo=UTC)),
+        ("2020-08-12T14:00:00+08:00", datetime(2020, 8, 12, 6, tzinfo=UTC)),
+        ("2020-01-01T00:30:00-23:59", datetime(2020, 1, 2, 0, 29, tzinfo=UTC)),
+        ("2020-08-12T14:00:00+00:00", datetime(2020, 8, 12, 14, tzinfo=UTC)),
+        ("2020-08-12T14:00:00-00:00", datetime(2020, 8, 12, 14, tzinfo=UTC)),
     ],
 )
 def test_dates(text: str, date: datetime) -> None:
-    """Seven digits of a second are cut to six; without a zone the date is naive, with one it is aware."""
+    """Seven digits of a second are cut to six; a date is aware and in UTC, whatever zone was sent or none."""
     body = {"_type": "ImageInsights", "image": {"datePublished": text}, "shoppingSources": {"lastUpdated": text}}
     insights, problems = structure(body, ImageInsights)
     assert insights.image is not None
     assert isinstance(insights.shopping_sources, Offer)
-    assert [insights.image.date_published, insights.shopping_sources.last_updated] == [date, date]
-    assert (insights.image.date_published.tzinfo is None, problems) == (date.tzinfo is None, ())  # type: ignore[union-attr]
+    dates = [insights.image.date_published, insights.shopping_sources.last_updated]
+    assert [(repr(found), problems) for found in dates] == [(repr(date), ())] * 2
+    assert repr(decipher(bodies.reply(body), ImageInsights)) == repr(insights)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "today", "2020-08", "2020-02-30", "12/08/2020", "2020-08-12T25:00:00Z", "0000-01-01"]
+    "text",
+    [
+        "",
+        "today",
+        "2020-08",
+        "2020-02-30",
+        "12/08/2020",
+        "2020-08-12T25:00:00Z",
+        "0000-01-01",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+    ],
 )
 def test_what_is_no_date(text: str) -> None:
     """It is a problem at its place, not an error."""

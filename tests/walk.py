@@ -74,9 +74,11 @@ class _Walk:
 
 def _same(value: Any, found: Any) -> bool:
     if isinstance(found, datetime):
-        return _date(value) == found and (found.tzinfo is not None) == str(value).endswith("Z")
+        return _date(value) == found and found.tzinfo is UTC
     if type(found) is float:
         return type(value) in {int, float} and value == found
+    if type(found) is int and type(value) is float:
+        return value == found
     return type(value) is type(found) and bool(value == found)
 
 
@@ -84,8 +86,7 @@ def _date(text: str) -> datetime:
     match = _DATE.fullmatch(text)
     assert match is not None, text
     time, fraction = match["time"] or "00:00:00", (match["fraction"] or "").ljust(6, "0")
-    naive = datetime.strptime(f"{match['day']} {time}.{fraction}", "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007  # see its name
-    return naive.replace(tzinfo=UTC) if match["zone"] else naive
+    return datetime.strptime(f"{match['day']} {time}.{fraction}", "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
 
 
 def compare(body: Mapping[str, Any], model: Any) -> Comparison:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from .. import errors
 from ..models.error import Error, ErrorResponse
-from .decoding import Flawed, structure
+from .decoding import DecodingError, structure
 from .json import NotJsonError, parse
 from .messages import Reply
 from .retry_after import LONGEST_RATE_LIMIT_WAIT, quota_refill, retry_after, wait_in_message
@@ -151,7 +151,7 @@ def _said(parsed: Any) -> _Said | None:
     if isinstance(parsed.get("errors"), list):
         try:
             response, _ = structure(parsed, ErrorResponse)
-        except Flawed:
+        except DecodingError:
             return None
         if response.errors:
             return _Said(response.errors[0], len(response.errors) - 1)

@@ -1,137 +1,233 @@
-"""The fast way: a twin of each model class for msgspec to fill, and a generated function to copy it.
+"""Fast path of decoding: bytes to models through msgspec, for bodies in which every value is as documented.
 
-A twin is a `msgspec.Struct` with the model's fields under their JSON names. msgspec makes it of bytes
-or of parsed JSON in C, checks every type on the way, strictly, and skips what no model has a field for.
-What it made is copied into the model by a function like this, one line per field:
+This file is optional. `decode` returns the model that `json.parse` and `decoding.structure` would make of
+the same bytes, or `None` to leave the body to them; without this file nothing changes but the time.
 
-    def fill_TrendingImagesTile(twin):
-        new = blank(thawed_TrendingImagesTile)
-        new.query = None if (v := twin.query) is None else fill_Query(v)
-        new.image = None if (v := twin.image) is None else fill_Image(v)
+Each model class has a mirror struct: a `msgspec.Struct` with its fields under their JSON names. msgspec fills
+it from bytes in C and checks every type on the way. A generated function copies the mirror into the model, one
+line per field:
+
+    def copy_TrendingImagesTile(mirror):
+        new = blank(Unfrozen_TrendingImagesTile)
+        new.query = None if (v := mirror.query) is None else copy_Query(v)
+        new.image = None if (v := mirror.image) is None else copy_Image(v)
         new.__class__ = TrendingImagesTile
         return new
 
-Whatever is not as documented raises one of `SURPRISES`, and the thorough way takes over.
+The model's own `__init__` would take five times as long, because a frozen class sets each field through a
+call. msgspec could fill attrs classes itself, but raises and catches an `AttributeError` for each field that
+is missing. Figures: `docs/performance.md`.
 
-Why not simpler: of a page of 35 images (55 KB, for which `json.loads` alone takes 210 µs) msgspec makes twins
-in 60 µs, and these functions make models of them in 40. The models' own `__init__` would take 220, because a
-frozen class sets each field through a call. msgspec can fill attrs objects itself, which takes 250: it raises
-and catches an `AttributeError` for each field that is missing.
+Mirrors skip nothing, because msgspec looks neither at the depth of what it skips, nor at its numbers and texts.
+A key that no model has gets a field of its own in the mirror when it comes for the first time.
 """
 
 from __future__ import annotations
 
-import math
+import re
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from types import GenericAlias
+from typing import Any, TypeVar, cast
 
 import attrs
 import msgspec
 
-from .fields import Field, fields, is_scalar
+from .decoding import MOST_ITEMS, Field, check_json, fields, utc
+from .json import NotJsonError, check_size
 
-__all__ = ["SURPRISES", "Twin", "twin_of"]
+__all__ = ["decode"]
 
-SURPRISES = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What decoding, converting and copying raise; msgspec's errors are no `ValueError`s in all its versions."""
+T = TypeVar("T")
+
+_UNEXPECTED = (NotJsonError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What bounds, decoding and copying raise; msgspec's errors are no `ValueError`s in all its versions."""
+
+
+def decode(body: bytes, cls: type[T]) -> T | None:
+    """Return the model `cls` of these bytes, or `None` if anything in them is not as documented."""
+    try:
+        check_size(body)
+        try:
+            mirror = _decoder(cls).decode(body)
+        except msgspec.ValidationError as error:
+            if not (str(error).startswith("Object contains unknown field") and _add_unknown_keys(body, cls)):
+                return None
+            mirror = _decoder(cls).decode(body)
+        return cast("T", _copier(cls)(mirror))
+    except _UNEXPECTED:
+        return None
+
+
+# --- mirror structs -----------------------------------------------------------------------------
 
 
 @attrs.frozen
-class Twin:
-    """What the fast way has for one model class."""
+class _Place:
+    """A model class, and whether it occurs inside an image's `image`: mirrors follow that field once, not for ever."""
 
-    struct: type[msgspec.Struct]
-    fill: Callable[[Any], Any]
-    """An instance of `struct` to a model."""
+    cls: Any
+    is_inner: bool = False
 
-
-_twins: dict[type, Twin] = {}
-_making = threading.Lock()
-
-
-def twin_of(cls: type) -> Twin:
-    """The twin of the model `cls`; made, with those of all classes it refers to, when it is first asked for."""
-    if cls not in _twins:
-        with _making:
-            if cls not in _twins:
-                _twins.update(_generate(cls))
-    return _twins[cls]
+    def fields(self) -> Iterator[tuple[Field, _Place | None]]:
+        """Yield the fields on the wire, each with the place of the models that it holds, if it does."""
+        for f in fields(self.cls):
+            if f.wire is not None:
+                yield f, _Place(f.type, self.is_inner or f.name == _RECURSIVE) if f.is_model else None
 
 
-def _generate(cls: type) -> dict[type, Twin]:
-    known = dict(_twins)
-    family = [member for member in _family(cls) if member not in known]
-    structs = {member: twin.struct for member, twin in known.items()} | {member: _struct(member) for member in family}
-    for member in family:
-        # Classes refer to each other in circles, so types come last.
-        structs[member].__annotations__ = {f.name: _hint(f, structs) for f in fields(member) if f.wire is not None}
-    # msgspec reads types at a struct's first use, in Python, and a second thread that uses it meanwhile crashes the
-    # interpreter (msgspec 0.22). So it reads them here, all of them, before anyone else can see a struct.
-    msgspec.json.Decoder(structs[cls])
-    names: dict[str, Any] = {f"fill_{member.__name__}": twin.fill for member, twin in known.items()}
-    names |= {"blank": object.__new__, "date": datetime.fromisoformat, "finite": _finite}
-    source: list[str] = []
-    for member in family:
-        names |= _names(member)
-        source += _lines(member)
-    exec(compile("\n".join(source), f"<twins of {cls.__name__}>", "exec"), names)  # noqa: S102  # our own field names
-    return {member: Twin(structs[member], names[f"fill_{member.__name__}"]) for member in family}
+_RECURSIVE = "image"
+"""The field through which an object can hold another of its own class. Without it models have 13 levels at most."""
 
 
-def _family(cls: type) -> list[type]:
-    """`cls` and all model classes that can occur in it."""
-    found = [cls]
-    for member in found:
-        for f in fields(member):
-            if f.wire is not None and not is_scalar(f.type) and f.type not in found:
-                found.append(f.type)
-    return found
+def _json(levels: int) -> Any:
+    """Return the type of any JSON that is nested so deep. (With each level msgspec needs twice the time for it.)"""
+    scalar: Any = None | bool | int | float | str
+    if levels == 0:
+        return scalar
+    inner: Any = _json(levels - 1)
+    return scalar | GenericAlias(list, inner) | GenericAlias(dict, (str, inner))
 
 
-# --- twins --------------------------------------------------------------------------------------
+_ANY_JSON = _json(3)
+_CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: GenericAlias(dict, (str, _ANY_JSON))}
+"""What a mirror holds in place of a type that takes more than a check; see `_value`."""
 
-_RAW: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: dict}
-"""What a twin holds in place of a type that takes more than a check; see `_MAKERS`."""
+_USUAL_ORDER = (
+    "webSearchUrl name webSearchUrlPingSuffix thumbnailUrl datePublished hostPageDiscoveredDate isFamilyFriendly "
+    "isTransparent isFresh creativeCommons contentUrl contentUrlPingSuffix hostPageUrl hostPageFavIconUrl "
+    "hostPageUrlPingSuffix hostPageDomainFriendlyName contentSize encodingFormat hostPageDisplayUrl width height "
+    "thumbnail imageInsightsToken insightsMetadata imageId accentColor text displayText searchLink"
+)
+"""Fields in the order in which the service sends them: msgspec looks for each from where it found the last."""
+_ORDER = {wire: place for place, wire in enumerate(_USUAL_ORDER.split())}
+
+_MOST_UNKNOWN = 32
+"""Keys that a class is given beside its own. A service that adds more is decoded by the fallback."""
+_NAME = re.compile(r'[^"\\\x00-\x1f]{0,100}')
+"""What msgspec takes as a name."""
+
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_unknown: dict[type, list[str]] = {}
+_generating = threading.Lock()
+
+
+def _decoder(cls: type) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of mirrors of `cls`; generate them at first use."""
+    decoder = _decoders.get(cls)
+    if decoder is None:
+        # msgspec reads the types of a struct when the first decoder of it is made, in Python, and a second thread
+        # that uses the struct meanwhile crashes the interpreter (msgspec 0.22). So no thread sees an unfinished one.
+        with _generating:
+            decoder = _decoders[cls] = msgspec.json.Decoder(_struct(cls))
+    return decoder
 
 
 def _struct(cls: type) -> type[msgspec.Struct]:
-    on_wire = [f for f in fields(cls) if f.wire is not None]
+    """Return the mirror of `cls`, with new mirrors of all classes it refers to."""
+    root = _Place(cls)
+    places = [root]
+    for place in places:
+        places += {inner: None for _, inner in place.fields() if inner is not None and inner not in places}
+    structs = {place: _empty_struct(place) for place in places}
+    for place in places:  # classes refer to each other in circles, so types come last
+        hints = {f.name: _hint(f, place, None if inner is None else structs[inner]) for f, inner in place.fields()}
+        unknown = set(structs[place].__struct_fields__) - hints.keys()
+        structs[place].__annotations__ = hints | dict.fromkeys(unknown, _ANY_JSON)
+    return structs[root]
+
+
+def _empty_struct(place: _Place) -> type[msgspec.Struct]:
+    names = {f.name: str(f.wire) for f, _ in place.fields()}
+    ordered = sorted(names, key=lambda name: _ORDER.get(names[name], len(_ORDER)))
+    names |= {f"unknown_{number}": key for number, key in enumerate(_unknown.get(place.cls, ()))}
     return msgspec.defstruct(
-        f"{cls.__name__}Twin",
-        [(f.name, Any, None) for f in on_wire],
-        rename={f.name: str(f.wire) for f in on_wire},
-        gc=False,  # they hold no circles and are gone in a moment
+        f"{place.cls.__name__}Mirror",
+        [(name, Any, None) for name in [*ordered, *(name for name in names if name not in ordered)]],
+        rename=names,
+        forbid_unknown_fields=True,
+        gc=False,  # mirrors hold no circles and live for a moment
     )
 
 
-def _hint(f: Field, structs: Mapping[type, type]) -> Any:
-    kind: Any = _RAW.get(f.type, f.type) if is_scalar(f.type) else structs[f.type]
+def _hint(f: Field, place: _Place, struct: type | None) -> Any:
+    if place.is_inner and f.name == _RECURSIVE:
+        return None
+    kind: Any = struct or _CHECKED.get(f.type, f.type)
     return (tuple[kind, ...] if f.is_list else kind) | None
 
 
-# --- the functions that copy them ---------------------------------------------------------------
+def _add_unknown_keys(body: bytes, cls: type) -> bool:
+    """Give mirrors a field for each key that a body has and no model. Return whether there were new ones."""
+    found: dict[type, dict[str, None]] = {}
+    _collect_unknown_keys(msgspec.json.decode(body), cls, found)
+    with _generating:
+        before = sum(map(len, _unknown.values()))
+        for owner, keys in found.items():
+            known = _unknown.setdefault(owner, [])
+            new = [key for key in keys if key not in known and _NAME.fullmatch(key)]
+            known += new if len(known) + len(new) <= _MOST_UNKNOWN else []  # one odd body must not take all the room
+        if sum(map(len, _unknown.values())) == before:
+            return False
+        _decoders.clear()
+    return True
 
-_MAKERS: Mapping[Any, str] = {datetime: "date", float: "finite"}
-"""What makes these types. `fromisoformat` cuts the seventh digit of a second, where msgspec would round."""
+
+def _collect_unknown_keys(value: Any, cls: type, found: dict[type, dict[str, None]]) -> None:
+    if isinstance(value, list):
+        for item in cast("list[Any]", value):
+            _collect_unknown_keys(item, cls, found)
+    elif isinstance(value, dict):
+        known = {f.wire: f for f in fields(cls)}
+        for key, inner in cast("dict[str, Any]", value).items():
+            if key not in known:
+                found.setdefault(cls, {})[key] = None
+            elif known[key].is_model:
+                _collect_unknown_keys(inner, known[key].type, found)
 
 
-def _finite(number: float) -> float:
-    """The number as a float. Bytes hold none that are not finite, but parsed JSON may come from anywhere."""
-    if not math.isfinite(number):
-        raise ValueError(number)
-    return float(number)
+# --- functions that copy mirrors into models ----------------------------------------------------
 
 
-def _thawed(cls: type) -> type:
-    """A subclass of the frozen `cls` whose slots can be set one by one, before it is turned into `cls`.
+def _make_copier(cls: type) -> Callable[[Any], Any]:
+    classes = [cls]
+    for found in classes:
+        classes += {f.type: None for f in fields(found) if f.is_model and f.wire is not None and f.type not in classes}
+    names: dict[str, Any] = {"blank": object.__new__, "date": datetime.fromisoformat, "UTC": UTC, "utc": utc}
+    names |= {"bounded": _bounded, "plain": _plain}
+    source: list[str] = []
+    for found in classes:
+        names |= _names(found)
+        source += _lines(found)
+    exec(compile("\n".join(source), f"<mirrors of {cls.__name__}>", "exec"), names)  # noqa: S102  # our own field names
+    return cast("Callable[[Any], Any]", names[f"copy_{cls.__name__}"])
 
-    It adds no slots, so assigning `__class__` is allowed. Both methods have to be `object`'s: if one of
-    them is a Python function, the interpreter takes ten times as long for each assignment.
+
+_copier: Callable[[Any], Callable[[Any], Any]] = cache(_make_copier)
+"""The function that makes a model of a mirror."""
+
+
+def _bounded(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(items) > MOST_ITEMS:
+        raise ValueError(len(items))
+    return items
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    check_json(value)
+    return value
+
+
+def _unfrozen(cls: type) -> type:
+    """Return a subclass of the frozen `cls` whose slots can be set one by one, before `__class__` is set to `cls`.
+
+    It adds no slots, so `__class__` may be assigned. Both methods have to be `object`'s: if one of them is a
+    Python function, the interpreter takes ten times as long for each assignment.
     """
     methods = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    return type(f"Thawed{cls.__name__}", (cls,), {"__slots__": (), **methods})
+    return type(f"Unfrozen{cls.__name__}", (cls,), {"__slots__": (), **methods})
 
 
 def _is_factory(default: Any) -> bool:
@@ -139,22 +235,22 @@ def _is_factory(default: Any) -> bool:
 
 
 def _names(cls: type) -> dict[str, Any]:
-    """What the function of `cls` refers to, beside the functions of other classes."""
+    """Return what the function of `cls` refers to, beside the functions of other classes."""
     name = cls.__name__
     own = {
         f"{name}_{f.name}": f.default.factory if _is_factory(f.default) else f.default
         for f in fields(cls)
         if f.wire is None
     }
-    return {name: cls, f"thawed_{name}": _thawed(cls), **own}
+    return {name: cls, f"Unfrozen_{name}": _unfrozen(cls), **own}
 
 
 def _lines(cls: type) -> list[str]:
-    """The source of the function that copies a twin into a new `cls`."""
+    """Return the source of the function that copies a mirror into a new `cls`."""
     name = cls.__name__
     return [
-        f"def fill_{name}(twin):",
-        f"  new = blank(thawed_{name})",
+        f"def copy_{name}(mirror):",
+        f"  new = blank(Unfrozen_{name})",
         *(f"  new.{f.name} = {_value(name, f)}" for f in fields(cls)),
         f"  new.__class__ = {name}",
         "  return new",
@@ -162,11 +258,19 @@ def _lines(cls: type) -> list[str]:
 
 
 def _value(owner: str, f: Field) -> str:
-    """The expression for the value of one field."""
+    """Return the expression for the value of one field."""
     if f.wire is None:
         return f"{owner}_{f.name}" + ("()" if _is_factory(f.default) else "")
-    make = _MAKERS.get(f.type) if is_scalar(f.type) else f"fill_{f.type.__name__}"
+    read = f"(v := mirror.{f.name}) is None"
     if f.is_list:
-        items = "v" if make is None else f"tuple(map({make}, v))"
-        return f"() if (v := twin.{f.name}) is None else {items}"
-    return f"twin.{f.name}" if make is None else f"None if (v := twin.{f.name}) is None else {make}(v)"
+        copied = f"tuple(map(copy_{f.type.__name__}, bounded(v)))"
+        return f"() if {read} else {copied}"
+    if f.is_model:
+        return f"None if {read} else copy_{f.type.__name__}(v)"
+    if f.type is datetime:  # most are in UTC already, and `fromisoformat` cuts the seventh digit that msgspec rounds
+        return f"None if {read} else d if (d := date(v)).tzinfo is UTC else utc(d)"
+    if f.type is float:
+        return f"None if {read} else float(v)"
+    if f.type is Mapping:
+        return f"None if {read} else plain(v)"
+    return f"mirror.{f.name}"

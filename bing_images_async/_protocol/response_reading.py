@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from ..errors import MalformedResponseError, UnexpectedRedirectError
 from ..models import Answer, Attempt, ImageInsights, Problem, ResponseMeta
-from .decoding import Flawed, described, straight, structure, wire_names
+from .decoding import DecodingError, described, structure, wire_names
 from .error_mapping import api_error, embedded_error
-from .json import NotJsonError, parse
+from .json import NotJsonError, TooManyValuesError, parse
 from .messages import Reply
+
+fast_decoding: ModuleType | None
+try:
+    from . import fast_decoding
+except ImportError:  # the file is optional
+    fast_decoding = None
 
 __all__ = ["decipher", "redirect_error"]
 
@@ -44,18 +51,20 @@ def decipher(
         raise api_error(reply)
     if not 200 <= reply.status < 300:
         raise _malformed(reply, f"HTTP {reply.status} is not a final answer")
-    if not (keep_raw or json_ld):
-        proper = straight(reply.body, kind)
-        if proper is not None and proper.type_ == _TYPES[kind.__name__]:
-            return _complete(proper, meta=meta)
-    parsed, note = _parsed(reply)
+    parsed, note = _parsed(reply) if keep_raw or json_ld else (None, None)
+    if fast_decoding is not None and note is None and not json_ld:
+        model: A | None = fast_decoding.decode(reply.body, kind)
+        if model is not None and model.type_ == _TYPES[kind.__name__]:
+            return _complete(model, meta=meta, raw=parsed)
+    if parsed is None:
+        parsed, note = _parsed(reply)
     if json_ld and parsed.get("_type") != "ErrorResponse":
         return kind(meta=meta, raw=parsed)
     _check_shape(reply, parsed, kind)
     try:
         answer, problems = structure(parsed, kind)
-    except Flawed as flawed:  # the shape was checked, so this is nesting beyond the recursion limit
-        raise _malformed(reply, flawed.problems[0].reason, flawed.problems[0].path) from None
+    except DecodingError as error:
+        raise _malformed(reply, error.reason, error.path) from None
     if note is not None:
         problems = (Problem(path="", reason=note), *problems)
     raw = parsed if keep_raw else None
@@ -86,6 +95,8 @@ def _meta(reply: Reply, attempts: tuple[Attempt, ...], elapsed: float) -> Respon
 def _parsed(reply: Reply) -> tuple[dict[str, Any], str | None]:
     try:
         parsed, note = parse(reply.body)
+    except TooManyValuesError as fault:
+        raise _malformed(reply, f"the body holds {fault}") from None
     except NotJsonError as fault:
         what = "an HTML page" if reply.body.lstrip()[:1] == b"<" else f"no JSON ({fault})"
         raise _malformed(reply, f"the body is {what}") from None

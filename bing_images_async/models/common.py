@@ -154,7 +154,7 @@ class Offer(Thing):
     """One of `ItemAvailability` (`InStock`, `OutOfStock`, …), or a word the service added later."""
     aggregate_rating: AggregateRating | None = None
     last_updated: datetime | None = None
-    """Naive where the service names no zone."""
+    """In UTC; a date without a zone is taken as UTC."""
     low_price: float | None = None
     offer_count: int | None = None
 
@@ -201,6 +201,7 @@ class CreativeWork(Thing):
     thumbnail_url: str | None = None
     provider: tuple[Thing, ...] = ()
     date_published: datetime | None = None
+    """In UTC; a date without a zone is taken as UTC."""
     text: str | None = None
 
 
@@ -231,6 +232,7 @@ class Image(CreativeWork):
     host_page_domain_friendly_name: str | None = None
     host_page_fav_icon_url: str | None = None
     host_page_discovered_date: datetime | None = None
+    """In UTC; a date without a zone is taken as UTC."""
     content_size: str | None = None
     """As sent, `"48213 B"`; `content_size_bytes` is the number."""
     encoding_format: str | None = None
@@ -247,6 +249,8 @@ class Image(CreativeWork):
     is_transparent: bool | None = None
     is_fresh: bool | None = None
     cdn_content_url: str | None = wire("cDNContentUrl")
+    proxy_content_url: str | None = None
+    """The original through the service's own host (in answers since 2023, not documented)."""
     visual_words: str | None = None
     content_url_ping_suffix: str | None = None
     host_page_url_ping_suffix: str | None = None

@@ -41,7 +41,7 @@ API_REFERENCE: dict[str, str] = {
     "Image": f"{CREATIVE_WORK} imageId imageInsightsToken insightsMetadata thumbnail contentUrl hostPageUrl "
     "hostPageDisplayUrl hostPageDomainFriendlyName hostPageFavIconUrl hostPageDiscoveredDate contentSize "
     "encodingFormat width height accentColor creativeCommons isFamilyFriendly isTransparent isFresh cDNContentUrl "
-    "visualWords contentUrlPingSuffix hostPageUrlPingSuffix webSearchUrlPingSuffix",
+    "proxyContentUrl visualWords contentUrlPingSuffix hostPageUrlPingSuffix webSearchUrlPingSuffix",
     "ImageAnswer": f"{ANSWER} webSearchUrlPingSuffix queryContext totalEstimatedMatches currentOffset nextOffset "
     "value queryExpansions pivotSuggestions similarTerms relatedSearches isFamilyFriendly",
     "ImageGallery": f"{CREATIVE_WORK} creator source imagesCount followersCount",
@@ -83,7 +83,8 @@ API_REFERENCE: dict[str, str] = {
 """Every field that the API reference, the schema or a recorded body names, by the class that has it."""
 
 ESSENCE = {
-    "Image": "imageId imageInsightsToken contentUrl thumbnailUrl cDNContentUrl creativeCommons visualWords isFresh",
+    "Image": "imageId imageInsightsToken contentUrl thumbnailUrl cDNContentUrl proxyContentUrl creativeCommons "
+    "visualWords isFresh",
     "ImageAnswer": API_REFERENCE["ImageAnswer"],
     "ImageInsights": API_REFERENCE["ImageInsights"],
     "InsightsMetadata": API_REFERENCE["InsightsMetadata"],
@@ -150,10 +151,10 @@ def test_unknown_keys_are_ignored_and_listed() -> None:
     ("key", "value", "seen"),
     [
         ("width", 801, ["value[0].width"]),
-        ("width", 800.0, ["value[0].width"]),
+        ("width", 800.5, ["value[0].width"]),
         ("name", "other", ["value[0].name"]),
         ("datePublished", "2016-11-02T12:00:01.0000000Z", ["value[0].datePublished"]),
-        ("datePublished", "2016-11-02T12:00:00.0000000", ["value[0].datePublished"]),
+        ("datePublished", "2016-11-03T12:00:00.0000000", ["value[0].datePublished"]),
         ("thumbnail", {"width": 1, "height": 225}, ["value[0].thumbnail.width"]),
         ("thumbnail", 5, ["value[0].thumbnail"]),
         ("provider", [{}], ["value[0].provider"]),

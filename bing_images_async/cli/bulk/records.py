@@ -9,7 +9,7 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from ..._fan_out import Outcome
-from ..._protocol.decoding import Flawed, converter, unstructure
+from ..._protocol.decoding import DecodingError, structure, unstructure
 from ...errors import ApiError, BingImagesError, InvalidRequestError
 from ...models import Image
 from ...params import Location
@@ -101,9 +101,9 @@ def csv_header() -> bytes:
 def read_image(value: Any) -> Image:
     """An image from the JSON that was written of it."""
     try:
-        return converter.structure(value, Image)
-    except Flawed as flawed:  # somebody has edited the file
-        return flawed.value or Image()
+        return structure(value, Image)[0]
+    except DecodingError:  # somebody has edited the file
+        return Image()
 
 
 def table_rows(line: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
