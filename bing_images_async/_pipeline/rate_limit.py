@@ -224,7 +224,6 @@ class RateLimiter:
         """Give the send slot back while a connection is made (`Call.on_connecting`)."""
         attempt.has_connected = True
         if attempt.send_slot is not None and not attempt.is_sent:
-            self._give_back(attempt.send_slot)
             self._lose_slot(attempt)
 
     async def _sending(self, call: Call, attempt: _Attempt) -> None:
@@ -238,8 +237,7 @@ class RateLimiter:
                 self._send_times.move(sent, now)
                 attempt.is_sent = True
                 return
-            self._send_times.discard(sent)  # the slot comes too late to be used
-            self._lose_slot(attempt)
+            self._lose_slot(attempt)  # it comes too late to be used
         if not self._connected and now >= self._send_due():
             send_slot = self._take_send(now, now, self._spacing(now))
         else:
@@ -295,9 +293,11 @@ class RateLimiter:
         return self._spacing_at_1 / self._pace.rate(now)
 
     def _lose_slot(self, attempt: _Attempt) -> None:
-        attempt.send_slot = None
+        """Take the send slot from an attempt that goes on; it waits for another one when it is to be sent."""
+        assert attempt.send_slot is not None
+        send_slot, attempt.send_slot = attempt.send_slot, None
         self._without_slot += 1
-        self._starting.wake()
+        self._give_back(send_slot)
 
     def _give_back(self, send_slot: _SendSlot) -> None:
         """Make a slot that was not used available again."""

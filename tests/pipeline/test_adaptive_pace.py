@@ -55,10 +55,10 @@ def test_reject_three_times_at_the_same_number_cuts_the_pace(
 def test_reject_of_a_request_from_before_the_cut_changes_nothing() -> None:
     """Requests that were on their way together lead to one cut."""
     pace = AdaptivePace(50.0, 1.0)
-    rejected(pace, 10, 10, 10)
+    rejected(pace, 30, 30, 30)
     for _ in range(10):
-        assert pace.reject(now=100.1, sent=99.9, accepted=10, resume_at=101.0) is False
-    assert pace.rate(101.0) == pytest.approx(25.0)
+        assert pace.reject(now=100.1, sent=99.9, accepted=30, resume_at=101.0) is False
+    assert pace.rate(121.0) == pytest.approx(28.5)  # the hold goes on
 
 
 def test_reject_after_a_cut_by_half_goes_on_to_the_number() -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from attrs import define, field
 from hypothesis import given, settings, strategies as st
-from link_kit import Ends, FarEnd, a_call, chained, most_in_a_window, reply, throttled
+from link_kit import Ends, FarEnd, a_call, block, chained, most_in_a_window, reply, throttled
 
 from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
@@ -297,6 +297,33 @@ async def test_slot_that_comes_too_late_is_replaced() -> None:
             tasks.start_soon(link, a_call(), delayed)
     assert most_in_a_window(times, 1.0, 0.0) <= 2
     assert times[-1] <= 6.0
+
+
+@pytest.mark.anyio
+async def test_abort_ends_attempts_that_were_granted_and_have_not_run_yet() -> None:
+    """A busy event loop grants several slots together; what the first finds out holds for the others."""
+    link, sent, ends = limiter(RateLimit(10, jitter=2.0)), list[Call](), Ends()
+    calls = [a_call() for _ in range(3)]
+
+    async def send(call: Call) -> Reply:
+        assert call.on_connecting is not None
+        assert call.on_sending is not None
+        call.on_connecting()
+        await anyio.sleep_until(0.65 + 0.01 * calls.index(call))
+        await call.on_sending()
+        sent.append(call)
+        if call is calls[1]:
+            link.abort()
+        return reply()
+
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(ends.collect, chained(link, to=send), call)
+        await anyio.sleep(0.7)
+        block(0.9)
+    assert sent == calls[:2]
+    assert isinstance(ends[calls[2]], AttemptAborted)
+    assert (link.waiting, link._without_slot) == (0, 0)
 
 
 @pytest.mark.anyio
