@@ -32,11 +32,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 from pytest_httpx import HTTPXMock
-from raw_server import answer
 from sentry_sdk.integrations.httpx import HttpxIntegration
 from sentry_sdk.transport import Transport as SentryTransport
 from support.certificates import server_context, trusting
 from support.proxies import Proxy
+from support.raw_server import answer
 from support.service import Received, V7Service, json_answer, keyed
 from support.sessions import (
     JOURNEY,

@@ -16,9 +16,9 @@ import httpx
 import leaks
 import pytest
 from attrs import evolve
-from raw_server import answer
 from support.certificates import server_context, trusting
 from support.proxies import Proxy
+from support.raw_server import answer
 from support.service import Last, Received, V7Service, json_answer, keyed, paged
 from support.sessions import KEY, KINDS, Kind, connect, resolve_test_names
 

@@ -17,7 +17,7 @@ import httpx
 import httpx2
 import pytest
 from attrs import evolve
-from raw_server import RawConnection, RawServer, answer
+from support.raw_server import RawConnection, RawServer, answer
 from support.service import Last, Received, V7Service, json_answer, paged
 from support.sessions import KEY, KINDS, Kind, connect
 

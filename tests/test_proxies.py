@@ -11,9 +11,9 @@ import anyio
 import httpx
 import leaks
 import pytest
-from raw_server import RawConnection
 from support.certificates import authority, server_context, trusting
 from support.proxies import Proxy, basic
+from support.raw_server import RawConnection
 from support.service import V7Service, json_answer, keyed
 from support.sessions import (
     JOURNEY,

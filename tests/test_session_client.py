@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from raw_server import RawConnection, RawServer, answer
 from support.certificates import trusting
+from support.raw_server import RawConnection, RawServer, answer
 from support.service import Received, V7Service, json_answer, keyed, paged
 from support.sessions import KEY, KINDS, Kind, connect, usual_certificates
 

@@ -47,7 +47,7 @@ async def test_one_request_for_all() -> None:
     ends = await together(send, *calls)
     assert [ends[call] for call in calls] == [reply()] * 10
     assert len(end.sent) == 2
-    assert all(call.attempts == calls[0].attempts for call in calls)
+    assert all(call.state.attempts == calls[0].attempts for call in calls)
     assert [attempt.status for attempt in calls[9].attempts] == [500, 200]
     assert calls[9].state.waited == {"another call's answer": pytest.approx(2.05 - 0.09)}
     await send(shared())

@@ -306,8 +306,8 @@ async def test_abort_ends_attempts_that_were_granted_and_have_not_run_yet() -> N
     calls = [a_call() for _ in range(3)]
 
     async def send(call: Call) -> Reply:
-        assert call.on_connecting is not None
-        assert call.on_sending is not None
+        assert call.state.on_connecting is not None
+        assert call.state.on_sending is not None
         call.on_connecting()
         await anyio.sleep_until(0.65 + 0.01 * calls.index(call))
         await call.on_sending()

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
-from raw_server import Play, RawConnection, RawServer, answer
+
+from support.raw_server import Play, RawConnection, RawServer, answer
 
 from .service import Received, RequestReader
 

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 from attrs import frozen
-from raw_server import RawConnection, RawServer, answer
+
+from support.raw_server import RawConnection, RawServer, answer
 
 __all__ = ["Last", "Received", "RequestReader", "Script", "V7Service", "json_answer", "keyed", "paged"]
 
