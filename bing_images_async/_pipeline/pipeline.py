@@ -148,7 +148,7 @@ class Pipeline:
             ended, failure = "succeeded", None
         except BingImagesError as error:
             ended, failure = "failed", type(error).__name__
-            error.attempts = call.state.attempts
+            error.attempts = call.attempts
             error.reason = call.state.reason
             raise
         except Exception as error:  # of a middleware
