@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from .._version import __version__
-from .bulk.command import bulk
-from .details import details
-from .doctor import doctor
+from .bulk.bulk_command import bulk
+from .details_command import details
+from .doctor_command import doctor
 from .program import Program
-from .search import search
-from .serve import serve
-from .trending import trending
+from .search_command import search
+from .serve_command import serve
+from .trending_command import trending
 
 __all__ = ["program"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..models import Image
-from .text import escaped, escaped_in_json
+from .sanitize import escaped, escaped_in_json
 
 __all__ = ["IMAGE_COLUMNS", "csv_lines", "image_row", "to_csv", "to_json", "to_json_lines"]
 

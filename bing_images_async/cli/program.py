@@ -11,7 +11,7 @@ import click
 
 from ..errors import BingImagesError
 from .exit_codes import Exit, exit_code
-from .options import in_options
+from .parameter_options import in_options
 from .streams import abandon_output, say
 
 __all__ = ["Program"]

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import click
 
-from .text import visible
+from .sanitize import visible
 
 __all__ = ["abandon_output", "interactive", "notice", "read_stdin", "say", "say_indented", "write"]
 

@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from .card import Card
+from .image_card import Card
 from .streams import interactive, write
 
 __all__ = ["facts_table", "images_table", "show", "topics_table"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from .journal import Journal
-from .store import File, Stdout, Store
+from .checkpoint import File, Stdout, Store
+from .tally import Journal
 
 __all__ = ["journal_of", "open_store"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from .records import COLUMNS, table_rows
+from .results import COLUMNS, table_rows
 
 __all__ = ["check_arrow", "draft_of", "write_parquet"]
 

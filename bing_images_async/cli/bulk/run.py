@@ -15,11 +15,11 @@ from ..._pipeline.call import OnOutage
 from ..._session import ImageSearchSession
 from ...errors import BingImagesError, BudgetExceededError, DeadlineExceededError
 from ...params import SearchParams
-from .records import Record, entry_of, refused, to_bytes
-from .rows import Row
-from .source import Feed, Source
-from .store import Store
-from .watch import Watch
+from .checkpoint import Store
+from .input_file import Feed, Source
+from .input_rows import Row
+from .results import Record, entry_of, refused, to_bytes
+from .stats_sampler import Watch
 
 __all__ = ["Limits", "Run"]
 

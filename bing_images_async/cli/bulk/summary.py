@@ -9,11 +9,11 @@ from attrs import frozen
 from ... import errors
 from ...errors import BingImagesError
 from ..exit_codes import Exit, exit_code
-from ..options import in_options
-from ..text import visible
-from .board import duration
-from .journal import Failures, Totals
-from .watch import Watch
+from ..parameter_options import in_options
+from ..sanitize import visible
+from .progress_display import duration
+from .stats_sampler import Watch
+from .tally import Failures, Totals
 
 __all__ = ["Summary"]
 

@@ -13,8 +13,8 @@ from attrs import frozen
 
 from .._config import environment
 from .._session import DEFAULT_BASE_URL, ImageSearchSession
-from .options import Option
-from .progress import Bar
+from .parameter_options import Option
+from .progress_bar import Bar
 from .streams import say
 
 __all__ = ["OPENMOJI", "Service", "emulator_needed", "folder_option", "open_session", "service_options"]

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from bing_images_async.cli.app import program
-from bing_images_async.cli.options import HELP, NO_OPTIONS
+from bing_images_async.cli.parameter_options import HELP, NO_OPTIONS
 from bing_images_async.params import CommonParams, DetailsParams, SearchParams, TrendingParams
 
 Invoke = Any

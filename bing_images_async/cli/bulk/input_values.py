@@ -8,7 +8,7 @@ from typing import Any, cast, get_args, get_type_hints
 import attrs
 
 from ...params import Location, SearchParams
-from ..options import NO_OPTIONS
+from ..parameter_options import NO_OPTIONS
 
 __all__ = ["NAMES", "from_json", "from_text", "python_name"]
 

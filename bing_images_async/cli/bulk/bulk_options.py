@@ -14,12 +14,12 @@ from attrs import frozen
 from ..._pipeline.budget import Budget
 from ..._pipeline.rate_limit import RateLimit
 from ...params import SearchParams
-from ..options import given, option_name
+from ..parameter_options import given, option_name
 from .apart import check_apart
+from .input_file import Source, input_form
 from .opening import journal_of
 from .parquet import check_arrow, draft_of
 from .run import Limits
-from .source import Source, input_form
 
 __all__ = ["Job", "read_rate"]
 

@@ -12,15 +12,15 @@ from attrs import frozen
 from rich.console import RenderableType
 
 from .._session import ImageSearchSession
-from .card import Card
+from .contact_sheet import Sheet, render_sheet
 from .exit_codes import Exit
 from .formats import to_csv, to_json, to_json_lines
-from .options import Option
-from .progress import Bar
-from .sheet import Sheet, render_sheet
+from .image_card import Card
+from .parameter_options import Option
+from .progress_bar import Bar
 from .streams import notice, say, write
 from .table import show
-from .thumbnails import fetch_thumbnails
+from .thumbnail_download import fetch_thumbnails
 
 __all__ = ["Findings", "Output", "output_options", "write_page"]
 

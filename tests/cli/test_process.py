@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bing_images_async.cli.progress import Bar, StoppedError
+from bing_images_async.cli.progress_bar import Bar, StoppedError
 
 Invoke = Any
 Run = Any
@@ -78,10 +78,10 @@ def test_a_fault_of_our_own_is_one_line(invoke: Invoke, folder: Path, monkeypatc
     def broken(*_: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("bing_images_async.cli.search.card_of", broken)
+    monkeypatch.setattr("bing_images_async.cli.search_command.card_of", broken)
     result = invoke("search", "boat", "--folder", str(folder))
     assert result.exit_code == 70
-    assert "KeyError at test_cli_process.py" in result.stderr
+    assert "KeyError at test_process.py" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

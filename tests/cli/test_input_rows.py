@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from bing_images_async.cli.bulk.rows import Row, read_rows
+from bing_images_async.cli.bulk.input_rows import Row, read_rows
 from bing_images_async.params import Location
 
 

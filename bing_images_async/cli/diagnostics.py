@@ -20,8 +20,8 @@ from .._session import DEFAULT_BASE_URL
 from .._version import __version__
 from ..errors import BingImagesError
 from .exit_codes import Exit, exit_code
-from .options import in_options
-from .service import Service, emulator_needed, open_session
+from .parameter_options import in_options
+from .service_options import Service, emulator_needed, open_session
 
 __all__ = ["Finding", "Health", "examine_machine", "examine_service"]
 

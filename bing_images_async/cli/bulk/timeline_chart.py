@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from .board import duration
-from .watch import Bucket, Watch
+from .progress_display import duration
+from .stats_sampler import Bucket, Watch
 
 __all__ = ["STYLE", "draw"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import pytest
 
-from bing_images_async.cli.bulk.journal import Entry, Journal, JournalError
+from bing_images_async.cli.bulk.checkpoint import File, Store
 from bing_images_async.cli.bulk.opening import journal_of, open_store
-from bing_images_async.cli.bulk.store import File, Store
+from bing_images_async.cli.bulk.tally import Entry, Journal, JournalError
 
 HEADER = b"header\n"
 QUERIES = 7

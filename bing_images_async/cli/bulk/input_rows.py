@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ...errors import InvalidRequestError
 from ...params import CommonParams, SearchParams
-from .fields import from_json, from_text, python_name
+from .input_values import from_json, from_text, python_name
 
 __all__ = ["FORMS", "Row", "read_rows"]
 

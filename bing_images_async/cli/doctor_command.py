@@ -10,12 +10,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from .checkup import Finding, Health, examine_machine, examine_service
+from .diagnostics import Finding, Health, examine_machine, examine_service
 from .exit_codes import Exit
-from .options import Command
-from .service import Service, service_options
+from .parameter_options import Command
+from .sanitize import visible
+from .service_options import Service, service_options
 from .table import show
-from .text import visible
 
 __all__ = ["doctor"]
 

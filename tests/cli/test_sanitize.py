@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bing_images_async.cli.formats import to_csv, to_json
-from bing_images_async.cli.text import escaped_in_json, http_url, visible
+from bing_images_async.cli.sanitize import escaped_in_json, http_url, visible
 
 Invoke = Any
 

@@ -17,7 +17,7 @@ import click
 from anyio.from_thread import BlockingPortal
 from attrs import frozen
 
-from .rows import Row, read_rows
+from .input_rows import Row, read_rows
 
 __all__ = ["Feed", "Source", "input_form"]
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from .exit_codes import Exit
-from .options import Command, Option
-from .progress import Bar
-from .service import emulator_needed
+from .parameter_options import Command, Option
+from .progress_bar import Bar
+from .service_options import emulator_needed
 from .streams import notice, write
 
 __all__ = ["serve"]

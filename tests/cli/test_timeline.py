@@ -10,10 +10,10 @@ import pytest
 from attrs import evolve
 
 from bing_images_async import ImageSearchSession, SessionStats
-from bing_images_async.cli.bulk.board import duration
-from bing_images_async.cli.bulk.chart import draw
-from bing_images_async.cli.bulk.job import read_rate
-from bing_images_async.cli.bulk.watch import Bucket, Watch
+from bing_images_async.cli.bulk.bulk_options import read_rate
+from bing_images_async.cli.bulk.progress_display import duration
+from bing_images_async.cli.bulk.stats_sampler import Bucket, Watch
+from bing_images_async.cli.bulk.timeline_chart import draw
 
 
 class Clock:

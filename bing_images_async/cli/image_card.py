@@ -9,7 +9,7 @@ from attrs import frozen
 
 from .._session import LOCAL_ORIGIN
 from ..models import Image
-from .text import http_url, visible
+from .sanitize import http_url, visible
 
 __all__ = ["Card", "card_of"]
 

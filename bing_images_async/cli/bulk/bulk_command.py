@@ -14,24 +14,24 @@ import click
 from ..._session import ImageSearchSession
 from ...params import SearchParams
 from ..exit_codes import Exit
-from ..options import Command, Option, params_options
-from ..output import write_page
-from ..progress import Bar
-from ..service import OPENMOJI, Service, folder_option, open_session
+from ..output_options import write_page
+from ..parameter_options import Command, Option, params_options
+from ..progress_bar import Bar
+from ..service_options import OPENMOJI, Service, folder_option, open_session
 from ..streams import notice, say, say_indented
-from ..thumbnails import fetch_thumbnails
-from .board import Board
-from .examine import examine
-from .job import Job, read_rate
-from .journal import JournalError
+from ..thumbnail_download import fetch_thumbnails
+from .bulk_options import Job, read_rate
+from .checkpoint import Store
 from .opening import journal_of, open_store
 from .parquet import write_parquet
-from .records import csv_header
-from .report import Report, render_report, sample_cards
+from .progress_display import Board
+from .report_page import Report, render_report, sample_cards
+from .results import csv_header
 from .run import Run
-from .store import Store
+from .stats_sampler import Watch
 from .summary import Summary
-from .watch import Watch
+from .tally import JournalError
+from .validate_input import examine
 
 __all__ = ["bulk"]
 

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from bing_images_async import ImageSearchSession
-from bing_images_async.cli.thumbnails import fetch_thumbnails
+from bing_images_async.cli.thumbnail_download import fetch_thumbnails
 from bing_images_async.emulator import running_server
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"

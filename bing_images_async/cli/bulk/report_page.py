@@ -7,14 +7,14 @@ from html import escape
 
 from attrs import frozen
 
-from ..card import Card, card_of
-from ..sheet import render_page, render_section
-from ..text import visible
-from . import chart
-from .board import duration
-from .journal import Failures, Journal, Which
-from .records import read_image
+from ..contact_sheet import render_page, render_section
+from ..image_card import Card, card_of
+from ..sanitize import visible
+from . import timeline_chart as chart
+from .progress_display import duration
+from .results import read_image
 from .summary import Summary
+from .tally import Failures, Journal, Which
 
 __all__ = ["Report", "render_report", "sample_cards"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bing_images_async.cli.bulk.records import COLUMNS
+from bing_images_async.cli.bulk.results import COLUMNS
 
 Invoke = Any
 Run = Any
@@ -126,7 +126,7 @@ def test_limits_count_for_each_query(
 def test_what_cannot_be_is_said_before_anything_is_sent(
     bulk: Any, monkeypatch: pytest.MonkeyPatch, queries: str, name: str, options: list[str], words: str
 ) -> None:
-    monkeypatch.setattr("bing_images_async.cli.bulk.command._search", None)
+    monkeypatch.setattr("bing_images_async.cli.bulk.bulk_command._search", None)
     result = bulk(queries, *options, name=name)
     assert result.exit_code == 2
     assert words in result.stderr

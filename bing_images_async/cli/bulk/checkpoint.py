@@ -19,7 +19,7 @@ from zlib import crc32
 import click
 
 from ..streams import write
-from .journal import Done, Entry, Journal
+from .tally import Done, Entry, Journal
 
 __all__ = ["File", "Log", "Stdout", "Store"]
 

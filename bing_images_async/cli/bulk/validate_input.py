@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ..streams import say_indented
-from .source import Source
-from .store import Store
+from .checkpoint import Store
+from .input_file import Source
 
 __all__ = ["examine"]
 

@@ -12,14 +12,14 @@ from .._protocol.decoding import unstructure
 from .._upload import LARGEST_UPLOAD
 from ..models import ImageInsights
 from ..params import DetailsParams
-from .card import card_of
+from .contact_sheet import Sheet
 from .exit_codes import Exit
 from .formats import IMAGE_COLUMNS, image_row
-from .insights import facts_of, images_of
-from .options import Command, given, params_options
-from .output import Findings, Output, output_options
-from .service import OPENMOJI, Service, open_session, service_options
-from .sheet import Sheet
+from .image_card import card_of
+from .insights_facts import facts_of, images_of
+from .output_options import Findings, Output, output_options
+from .parameter_options import Command, given, params_options
+from .service_options import OPENMOJI, Service, open_session, service_options
 from .streams import read_stdin
 from .table import facts_table, images_table
 

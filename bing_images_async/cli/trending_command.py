@@ -10,15 +10,15 @@ import click
 from .._protocol.decoding import unstructure
 from ..models import Image, Query, TrendingImages, TrendingImagesTile
 from ..params import TrendingParams
-from .card import Card, card_of
+from .contact_sheet import Sheet
 from .exit_codes import Exit
 from .formats import IMAGE_COLUMNS, image_row
-from .options import Command, given, params_options
-from .output import Findings, Output, output_options
-from .service import OPENMOJI, Service, open_session, service_options
-from .sheet import Sheet
+from .image_card import Card, card_of
+from .output_options import Findings, Output, output_options
+from .parameter_options import Command, given, params_options
+from .sanitize import visible
+from .service_options import OPENMOJI, Service, open_session, service_options
 from .table import topics_table
-from .text import visible
 
 __all__ = ["trending"]
 

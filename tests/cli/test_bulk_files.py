@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bing_images_async.cli.bulk.journal import Journal
+from bing_images_async.cli.bulk.tally import Journal
 
 Invoke = Any
 Run = Any

@@ -14,14 +14,14 @@ from .._protocol.decoding import unstructure
 from .._session import ImageSearchSession
 from ..models import Image, ImageAnswer
 from ..params import SearchParams
-from .card import card_of
+from .contact_sheet import Sheet
 from .exit_codes import Exit
 from .formats import IMAGE_COLUMNS, image_row
-from .options import Command, Option, given, params_options
-from .output import Findings, Output, output_options
-from .progress import Bar
-from .service import OPENMOJI, Service, open_session, service_options
-from .sheet import Sheet
+from .image_card import card_of
+from .output_options import Findings, Output, output_options
+from .parameter_options import Command, Option, given, params_options
+from .progress_bar import Bar
+from .service_options import OPENMOJI, Service, open_session, service_options
 from .streams import notice, read_stdin
 from .table import images_table
 

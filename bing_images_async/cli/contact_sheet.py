@@ -11,8 +11,8 @@ from html import escape
 
 from attrs import frozen
 
-from .card import Card
-from .text import visible
+from .image_card import Card
+from .sanitize import visible
 
 __all__ = ["Sheet", "render_page", "render_section", "render_sheet"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..models import Image, ImageInsights, Offer
-from .text import visible
+from .sanitize import visible
 
 __all__ = ["facts_of", "images_of"]
 

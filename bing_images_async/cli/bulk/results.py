@@ -14,8 +14,8 @@ from ...errors import ApiError, BingImagesError, InvalidRequestError
 from ...models import Image
 from ...params import Location
 from ..formats import IMAGE_COLUMNS, csv_lines, image_row, to_json_lines
-from .journal import Entry
-from .rows import Row
+from .input_rows import Row
+from .tally import Entry
 
 __all__ = ["COLUMNS", "Record", "csv_header", "entry_of", "read_image", "refused", "table_rows", "to_bytes"]
 
