@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
+import cloup
 
-from .._protocol.decoding import unstructure
 from .._upload import LARGEST_UPLOAD
-from ..models import ImageInsights
+from ..models import Image, ImageInsights, Offer
 from ..params import DetailsParams
-from .contact_sheet import Sheet
 from .exit_codes import Exit
-from .formats import IMAGE_COLUMNS, image_row
 from .image_card import card_of
-from .insights_facts import facts_of, images_of
-from .output_options import Findings, Output, output_options
-from .parameter_options import Command, given, params_options
-from .service_options import OPENMOJI, Service, open_session, service_options
+from .output_options import Findings, answer, output_options
+from .parameter_options import params_options, selected
+from .sanitize import visible
+from .service_options import Service, service_options
 from .streams import read_stdin
 from .table import facts_table, images_table
 
@@ -28,14 +26,14 @@ __all__ = ["details"]
 _SOURCES = ("insights_token", "image_url", "image")
 
 
-@click.command(cls=Command, short_help="Find out about one image.")
+@cloup.command(short_help="Get insights about one image.")
 @output_options
 @params_options(DetailsParams)
 @service_options
 def details(**options: Any) -> Exit:
-    """Find out about one image: captions, tags, similar images, pages that show it, and more.
+    """Get insights about one image: captions, tags, similar images, pages that show it, and more.
 
-    Say which one with --insights-token, --image-url or --image.
+    Select the image with --insights-token, --image-url or --image.
 
     \b
     Examples:
@@ -44,45 +42,80 @@ def details(**options: Any) -> Exit:
       bing-images details --image cat.jpg --crop 0,0,0.5,1 --html similar.html
       curl -s https://example.com/cat.jpg | bing-images details --image - --json
 
-    --jsonl and --csv list the images of all modules, with the module each is from. Exit codes: 0 found,
-    1 nothing known, 2 wrong question, 3 key or quota, 4 network or service.
+    --jsonl and --csv list the images of all modules, each with the name of its module. Exit codes: 0 found,
+    1 nothing known, 2 wrong request, 3 key or quota, 4 network or service.
     """
     if sum(options[source] is not None for source in _SOURCES) != 1:
         raise click.UsageError("give exactly one of --insights-token, --image-url and --image.")
     if options["image"] == Path("-"):
-        # One byte more than is allowed is enough to be refused.
+        # One byte above the limit is enough for the refusal.
         options["image"] = read_stdin("--image", LARGEST_UPLOAD + 1)
-    params = DetailsParams(**given(DetailsParams, options))
-    service = Service(folder=options["folder"], timeout=options["timeout"])
-    return anyio.run(_details, params, service, Output.of(options))
-
-
-async def _details(params: DetailsParams, service: Service, output: Output) -> Exit:
-    async with open_session(service) as session:
-        insights = await session.details(params)
-        return await output.put(_findings(insights, service), session)
+    params = DetailsParams(**selected(DetailsParams, options))
+    return answer(options, lambda session: session.details(params), _findings)
 
 
 def _findings(insights: ImageInsights, service: Service) -> Findings:
-    facts, modules = facts_of(insights), images_of(insights)
+    facts, modules = _facts_of(insights), _images_of(insights)
     cards = [(heading, [card_of(image) for image in images]) for _, heading, images in modules]
-    listed = [(module, image) for module, _, images in modules for image in images]
     title = insights.image.name if insights.image is not None else None
     return Findings(
-        found=bool(facts or listed),
         raw=insights.raw or {},
-        items=[{"module": module, **unstructure(image)} for module, image in listed],
-        columns=("module", *IMAGE_COLUMNS),
-        rows=[{"module": module, **image_row(image)} for module, image in listed],
+        labels=("module",),
+        images=[({"module": module}, image) for module, _, images in modules for image in images],
         tables=[
             *([facts_table(facts)] if facts else []),
             *(images_table(section, heading) for heading, section in cards),
         ],
-        sheet=Sheet(
-            title=title or "Image details",
-            subtitle=dict(facts).get("Caption") or f"What {service.name} knows of this image",
-            sections=cards,
-            credits=OPENMOJI if service.is_catalogue else "",
-        ),
-        hint="To look at the images: --html sheet.html",
+        title=title or "Image details",
+        subtitle=dict(facts).get("Caption") or f"Insights from {service.name}",
+        sections=cards,
     )
+
+
+def _images_of(insights: ImageInsights) -> list[tuple[str, str, tuple[Image, ...]]]:
+    """Return module name of the API, heading and images of each module that has images."""
+    modules = (
+        ("SimilarImages", "Similar images", insights.visually_similar_images),
+        ("SimilarProducts", "Similar products", insights.visually_similar_products),
+        ("PagesIncluding", "Pages that show it", insights.pages_including),
+    )
+    return [(name, heading, module.value) for name, heading, module in modules if module is not None and module.value]
+
+
+def _facts_of(insights: ImageInsights) -> list[tuple[str, str]]:
+    """Return label and text of everything known apart from images."""
+    caption, query = insights.image_caption, insights.best_representative_query
+    facts: tuple[tuple[str, Iterable[str | None]], ...] = (
+        ("Caption", [caption.caption] if caption is not None else []),
+        ("Best query", [query.text] if query is not None else []),
+        ("Tags", [tag.name for tag in insights.image_tags.value] if insights.image_tags is not None else []),
+        ("Related", _related(insights)),
+        ("Collections", [g.name for g in insights.related_collections.value] if insights.related_collections else []),
+        ("Recipes", [recipe.name for recipe in insights.recipes.value] if insights.recipes is not None else []),
+        ("Offers", [_offer(offer) for offer in insights.shopping_sources.offers] if insights.shopping_sources else []),
+        ("Recognised", _recognized(insights)),
+    )
+    joined = ((label, ", ".join(dict.fromkeys(visible(text) for text in texts if text))) for label, texts in facts)
+    return [(label, text) for label, text in joined if text]
+
+
+def _related(insights: ImageInsights) -> list[str | None]:
+    modules = (insights.related_searches, insights.image_based_related_searches)
+    return [query.text for module in modules if module is not None for query in module.value]
+
+
+def _offer(offer: Offer) -> str:
+    seller = offer.seller.name if offer.seller is not None else None
+    price = f"{offer.price:g} {offer.price_currency or ''}".strip() if offer.price is not None else ""
+    return " ".join(filter(None, (seller or offer.name, price)))
+
+
+def _recognized(insights: ImageInsights) -> list[str | None]:
+    groups = insights.recognized_entity_groups
+    return [
+        match.entity.name
+        for group in (groups.value if groups is not None else ())
+        for region in group.recognized_entity_regions
+        for match in region.matching_entities
+        if match.entity is not None
+    ]

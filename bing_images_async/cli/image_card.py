@@ -1,4 +1,4 @@
-"""A picture as people are shown it, in a table or on a contact sheet."""
+"""One image as people see it, in a table or on a page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from attrs import frozen
+from rich.filesize import decimal
 
 from .._session import LOCAL_ORIGIN
 from ..models import Image
@@ -22,44 +23,44 @@ _LICENSES = {
     "AttributionNonCommercialNoDerivs": "CC BY-NC-ND",
     "PublicNoRightsReserved": "public domain",
 }
-"""`Image.creative_commons` as people know it; other words are shown as they came."""
+"""Common names of the values of `Image.creative_commons`; other values are shown unchanged."""
 
 _HEX_COLOR = re.compile(r"[0-9A-Fa-f]{6}")
 
 
 @frozen(kw_only=True)
 class Card:
-    """What is known of one picture. Texts hold no control characters, links are http(s); "" is not known."""
+    """The facts about one image. Texts hold no control characters, links are http(s); "" means unknown."""
 
     name: str
     size: str
-    """`618×412`, in pixels."""
+    """Pixels: `618×412`."""
     weight: str
-    """Of the file: `21.4 kB`."""
+    """File size: `21.4 kB`."""
     format: str
     license: str
     source: str
-    """Who shows it: the name of the site, or its host."""
+    """Name of the website, or its host."""
     page: str
-    """Address of the page it is on, if a browser can go there."""
+    """URL of the page that shows it, if a browser can open it."""
     content: str
-    """Address of the original."""
+    """URL of the original."""
     link: str
-    """The same, if a browser can go there."""
+    """The same, if a browser can open it."""
     thumbnail: str
     accent: str
     """Six hex digits."""
 
 
 def card_of(image: Image, *, name: str | None = None) -> Card:
-    """The card of an image, under a `name` other than its own if there is one."""
+    """Return the card of an image, optionally under another `name`."""
     page, content = http_url(image.host_page_url) or "", http_url(image.content_url) or ""
     accent = image.accent_color or ""
     host = urlsplit(_reachable(page or content)).hostname
     return Card(
         name=visible(name or image.name or ""),
         size=f"{image.width}×{image.height}" if image.width is not None and image.height is not None else "",
-        weight=_weight(image.content_size_bytes),
+        weight=decimal(image.content_size_bytes) if image.content_size_bytes is not None else "",
         format=visible(image.encoding_format or ""),
         license=visible(_LICENSES.get(image.creative_commons or "", image.creative_commons or "")),
         source=visible(image.host_page_domain_friendly_name or "") or host or "",
@@ -72,13 +73,5 @@ def card_of(image: Image, *, name: str | None = None) -> Card:
 
 
 def _reachable(url: str) -> str:
-    """The address, unless it is one of a service within this process, which no browser can ask."""
+    """Return the URL; "" for one of a service in this process, which no browser can open."""
     return "" if url.startswith(f"{LOCAL_ORIGIN}/") else url
-
-
-def _weight(size: int | None) -> str:
-    if size is None:
-        return ""
-    if size < 1_000:
-        return f"{size} B"
-    return f"{size / 1_000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"

@@ -1,120 +1,143 @@
-"""An answer on its way out, in whichever form was asked for."""
+"""Options that select the form of the output, and the functions that write it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import click
 from attrs import frozen
+from cloup import option, option_group
 from rich.console import RenderableType
 
+from .._protocol.decoding import unstructure
 from .._session import ImageSearchSession
-from .contact_sheet import Sheet, render_sheet
+from ..models import Image
 from .exit_codes import Exit
-from .formats import to_csv, to_json, to_json_lines
+from .formats import IMAGE_COLUMNS, image_row, to_csv, to_json, to_json_lines
+from .html_page import render_page
 from .image_card import Card
-from .parameter_options import Option
-from .progress_bar import Bar
-from .streams import notice, say, write
+from .progress_bar import ProgressBar
+from .service_options import Service, open_session
+from .streams import print_error, print_hint, write
 from .table import show
 from .thumbnail_download import fetch_thumbnails
 
-__all__ = ["Findings", "Output", "output_options", "write_page"]
+__all__ = ["Findings", "answer", "count_of", "output_options", "write_page"]
 
+A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @frozen(kw_only=True)
 class Findings:
-    """An answer, ready for every form."""
+    """An answer in every form of output."""
 
-    found: bool
     raw: Mapping[str, Any]
-    items: Sequence[Mapping[str, Any]]
-    """For JSON lines."""
-    columns: Sequence[str]
-    rows: Sequence[Mapping[str, object]]
-    """For CSV."""
+    labels: Sequence[str] = ()
+    """Names of the columns before those of an image."""
+    images: Sequence[tuple[Mapping[str, Any], Image]]
+    """The labels (texts, or models that have a `text`) and the image of each line."""
     tables: Sequence[RenderableType]
-    sheet: Sheet
-    hint: str
-    """What somebody who sees the table may want to do next."""
+    """Empty if nothing was found."""
+    title: str
+    subtitle: str
+    sections: Sequence[tuple[str, Sequence[Card]]]
+    """Heading ("" for none) and images, for the contact sheet."""
+    hint: str = "To view the images: --html sheet.html"
+    """A suggestion for the next command, printed below a table."""
 
 
-@frozen(kw_only=True)
-class Output:
-    """The form that was asked for."""
+def answer(
+    options: Mapping[str, Any],
+    call: Callable[[ImageSearchSession], Awaitable[A]],
+    findings_of: Callable[[A, Service], Findings],
+) -> Exit:
+    """Open a session as the options say, `call` the service, and write the answer; return the exit code.
 
-    form: str
-    """`json`, `jsonl`, `csv`, or `table`."""
-    html: Path | None
+    Raises `click.UsageError` if output options exclude each other or name a missing folder.
+    """
+    service, html = Service(folder=options["folder"], timeout=options["timeout"]), options["html"]
+    forms = [form for form in ("json", "jsonl", "csv") if options[f"as_{form}"]]
+    to_stdout = [f"--{form}" for form in forms] + (["--html -"] if html == Path("-") else [])
+    if len(to_stdout) > 1:
+        raise click.UsageError(f"{' and '.join(to_stdout)} exclude each other: choose one for stdout.")
+    if html is not None and not html.parent.is_dir():
+        raise click.UsageError(f"--html {html}: there is no folder {html.parent}.")
 
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Output:
-        """Read the options. Raises `click.UsageError` for forms that exclude each other, or a file in no folder."""
-        forms = [form for form in ("json", "jsonl", "csv") if options[f"as_{form}"]]
-        html: Path | None = options["html"]
-        to_stdout = [f"--{form}" for form in forms] + (["--html -"] if html == Path("-") else [])
-        if len(to_stdout) > 1:
-            raise click.UsageError(f"{' and '.join(to_stdout)} exclude each other: stdout takes one.")
-        if html is not None and not html.parent.is_dir():
-            raise click.UsageError(f"--html {html}: there is no folder {html.parent}.")
-        return cls(form=forms[0] if forms else "table", html=html)
+    async def run() -> Exit:
+        async with open_session(service) as session:
+            findings = findings_of(await call(session), service)
+            if forms:
+                _write(findings, forms[0])
+            elif html is None and findings.tables:
+                show(findings.tables)
+                print_hint(findings.hint)
+            if not findings.tables:
+                print_error("Nothing found.")
+            if html is not None:
+                await write_page(html, session, findings.title, findings.subtitle, findings.sections, service.credits)
+        return Exit.FOUND if findings.tables else Exit.NOTHING
 
-    async def put(self, findings: Findings, session: ImageSearchSession) -> Exit:
-        """Write the answer; gives the exit code."""
-        if self.form == "json":
-            write(to_json(findings.raw))
-        elif self.form == "jsonl":
-            write(to_json_lines(findings.items))
-        elif self.form == "csv":
-            write(to_csv(findings.columns, findings.rows))
-        elif self.html is None and findings.found:
-            show(findings.tables)
-            notice(findings.hint)
-        if not findings.found:
-            say("Nothing found.")
-        if self.html is not None:
-            await self._put_sheet(findings.sheet, session, self.html)
-        return Exit.FOUND if findings.found else Exit.NOTHING
-
-    async def _put_sheet(self, sheet: Sheet, session: ImageSearchSession, file: Path) -> None:
-        cards: list[Card] = [card for _, section in sheet.sections for card in section]
-        with Bar("Fetching thumbnails") as bar:
-            pictures = await fetch_thumbnails(session, [card.thumbnail for card in cards], bar.report)
-        page = render_sheet(sheet, pictures)
-        if file == Path("-"):
-            write(page)
-        else:
-            await write_page(file, page, len(cards))
+    return anyio.run(run)
 
 
-async def write_page(file: Path, page: str, images: int) -> None:
-    """Write an HTML page with so many pictures. Raises `click.UsageError` if that cannot be."""
+def _write(findings: Findings, form: str) -> None:
+    if form == "json":
+        write(to_json(findings.raw))
+    elif form == "jsonl":
+        write(to_json_lines({**unstructure(labels), **unstructure(image)} for labels, image in findings.images))
+    else:
+        rows = [{**_texts(labels), **image_row(image)} for labels, image in findings.images]
+        write(to_csv((*findings.labels, *IMAGE_COLUMNS), rows))
+
+
+def _texts(labels: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(label, "text", label) for name, label in labels.items()}
+
+
+async def write_page(
+    file: Path,
+    session: ImageSearchSession,
+    title: str,
+    subtitle: str,
+    sections: Sequence[tuple[str, Sequence[Card]]],
+    credits: str,  # noqa: A002  # as on the page
+    report: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an HTML page, `-` for stdout. Raises `click.UsageError` if the file cannot be written."""
+    cards = [card for _, section in sections for card in section]
+    with ProgressBar("Fetching thumbnails") as bar:
+        pictures = await fetch_thumbnails(session, [card.thumbnail for card in cards], bar.report)
+    page = render_page(title, subtitle, sections, credits, pictures, report)
+    if file == Path("-"):
+        write(page)
+        return
     try:
         await anyio.Path(file).write_text(page, "utf-8")
-    except OSError as fault:
-        raise click.UsageError(f"{file} cannot be written: {fault.strerror}.") from None
-    notice(f"Wrote {file}: {images} images, {len(page) / 1_000:,.0f} kB. Open it in a browser.")
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be written: {error.strerror}.") from None
+    print_hint(f"Wrote {file}: {count_of(len(cards), 'image')}, {len(page) / 1_000:,.0f} kB. Open it in a browser.")
+
+
+def count_of(number: int, noun: str, plural: str = "") -> str:
+    """Return the number and the noun: `1 image`, `2,000 images`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def output_options(command: F) -> F:
-    """Options that make an `Output`."""
-    for name, text in (
-        ("--csv", "Comma-separated values, one image per line."),
-        ("--jsonl", "One image per line, as JSON in the API's own names."),
-        ("--json", "The whole answer, as the API's own JSON."),
-    ):
-        variable = f"as_{name.removeprefix('--')}"
-        command = click.option(name, variable, cls=Option, section="Output", is_flag=True, help=text)(command)
-    return click.option(
-        "--html",
-        cls=Option,
-        section="Output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write a contact sheet with the pictures in it, - for stdout.",
+    """Add the options that `answer` reads."""
+    return option_group(
+        "Output",
+        option(
+            "--html",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Write a contact sheet with the pictures in it, - for stdout.",
+        ),
+        option("--json", "as_json", is_flag=True, help="The whole answer, as the API's own JSON."),
+        option("--jsonl", "as_jsonl", is_flag=True, help="One image per line, as JSON in the API's own names."),
+        option("--csv", "as_csv", is_flag=True, help="Comma-separated values, one image per line."),
     )(command)

@@ -1,4 +1,4 @@
-"""What may reach a terminal. Names, addresses and error texts come from a service, so anything may be in them.
+"""Sanitising of texts from a service before they reach a terminal, a spreadsheet or a page.
 
 An escape sequence in a name could recolour the screen or write to the clipboard, and a bidirectional
 override could make one address look like another (Unicode Technical Report 36). They are shown as escapes.
@@ -20,33 +20,33 @@ _NOT_IN_A_URL = re.compile(rf"[\s<>\"\\{_UNSAFE}]")
 
 
 def escaped(text: str) -> str:
-    r"""`text` with everything that does not print written as in Python: `\x1b`, `\n`, `\u202e`."""
+    r"""Return `text` with non-printing characters written as in Python: `\x1b`, `\n`, `\u202e`."""
     return _HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def visible(text: str) -> str:
-    """The same on one line: white space of any kind becomes one blank."""
+    """Return the same on one line: white space of any kind becomes one blank."""
     return escaped(" ".join(text.split()))
 
 
 def escaped_in_json(document: str) -> str:
-    """A JSON text that means the same and holds nothing that a terminal obeys.
+    """Return an equal JSON document without characters that a terminal interprets.
 
     JSON escapes C0 controls anyway. The others can only stand within strings, where `\\uXXXX` is the
     same character (RFC 8259, section 7).
     """
     if document.isascii() and "\x7f" not in document:
-        return document  # as most are, and all the rest of the unsafe is beyond ASCII
+        return document  # the common case, and the other unsafe characters are not ASCII
     return _HIDDEN_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 def http_url(text: str | None) -> str | None:
-    """The address if it is one that may be linked to or fetched: http or https, with a host, no odd characters."""
+    """Return the address if it may be linked to or fetched: http or https, a host, no unsafe characters."""
     if text is None or _NOT_IN_A_URL.search(text):
         return None
     try:
         parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port  # the port is checked by being read
+        host, _ = parts.hostname, parts.port  # reading the port validates it
     except ValueError:
         return None
     return text if parts.scheme in {"http", "https"} and host else None

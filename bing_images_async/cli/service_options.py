@@ -1,4 +1,4 @@
-"""Who answers: the service that the environment names, a folder of pictures, or the local catalogue."""
+"""Options that select the service: the one in the environment, a folder of pictures, or the local catalogue."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 import click
 from attrs import frozen
+from cloup import option, option_group
 
 from .._config import environment
 from .._session import DEFAULT_BASE_URL, ImageSearchSession
-from .parameter_options import Option
-from .progress_bar import Bar
-from .streams import say
+from .progress_bar import ProgressBar
+from .streams import print_error
 
-__all__ = ["OPENMOJI", "Service", "emulator_needed", "folder_option", "open_session", "service_options"]
+__all__ = ["OPENMOJI", "Service", "emulator_required", "folder_option", "open_session", "service_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,24 +27,24 @@ OPENMOJI = "All emojis designed by OpenMoji – the open-source emoji and icon p
 
 @frozen(kw_only=True)
 class Service:
-    """Where to ask, and for how long."""
+    """The service that answers, and the timeout of a call."""
 
     folder: Path | None
-    timeout: float | None
+    timeout: float | None = None
 
     @property
     def is_local(self) -> bool:
-        """Is it in this process? Raises `InvalidRequestError` if the environment contradicts itself."""
+        """Whether it runs in this process. Raises `InvalidRequestError` if the environment contradicts itself."""
         return self.folder is not None or environment() == (None, None)
 
     @property
     def is_catalogue(self) -> bool:
-        """Is it the catalogue that comes with the library?"""
+        """Whether it is the catalogue that comes with the library."""
         return self.folder is None and self.is_local
 
     @property
     def name(self) -> str:
-        """Who answers, in a word or two."""
+        """Its name in one or two words."""
         if self.folder is not None:
             return self.folder.resolve().name or str(self.folder)
         if self.is_catalogue:
@@ -52,59 +52,55 @@ class Service:
         url = environment()[1] or DEFAULT_BASE_URL
         return urlsplit(url if "://" in url else f"https://{url}").hostname or url
 
-
-def service_options(command: F) -> F:
-    """Options that make a `Service`."""
-    timeout = click.option(
-        "--timeout",
-        cls=Option,
-        section="Service",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="SECONDS",
-        help="How long a call may take.  [default: 30]",
-    )
-    return folder_option(timeout(command))
+    @property
+    def credits(self) -> str:
+        """The attribution of all its pictures; "" for none."""
+        return OPENMOJI if self.is_catalogue else ""
 
 
 def folder_option(command: F) -> F:
-    """Whose pictures to search, if it is not a service that answers."""
-    return click.option(
-        "--folder",
-        cls=Option,
-        section="Service",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        metavar="DIR",
-        help="Search the pictures in this folder, on this machine.",
+    """Add the option that selects a folder of pictures."""
+    folder = click.Path(path_type=Path, exists=True, file_okay=False)
+    text = "Search the pictures in this folder, on this machine."
+    return option("--folder", type=folder, metavar="DIR", help=text)(command)
+
+
+def service_options(command: F) -> F:
+    """Add the options of a `Service`."""
+    timeout = click.FloatRange(min=0, min_open=True)
+    return option_group(
+        "Service",
+        folder_option,
+        option("--timeout", type=timeout, metavar="SECONDS", help="Time limit of a call.  [default: 30]"),
     )(command)
 
 
 @asynccontextmanager
 async def open_session(service: Service, **settings: Any) -> AsyncGenerator[ImageSearchSession]:
-    """A session with the service, which keeps the JSON of answers unless the `settings` say otherwise.
+    """Open a session with the service. It keeps the JSON of answers unless the `settings` disable that.
 
-    While the index of a local catalogue is built, there is a progress bar. Raises `click.UsageError` if the
+    A progress bar is shown while the index of a local catalogue is built. Raises `click.UsageError` if the
     extra `emulator` is needed and missing.
     """
-    bar = Bar("Reading the pictures, this once")
     options: dict[str, Any] = {"keep_raw": True, **settings}
     if service.timeout is not None:
         options["timeout"] = service.timeout
-    if not service.is_local:
-        session = ImageSearchSession.from_env(**options)
-    else:
-        with emulator_needed():
-            session = ImageSearchSession.local(service.folder, progress=bar.report, **options)
-    if service.is_catalogue:
-        say("No key and no URL are set, so the local catalogue (OpenMoji artwork) answers.")
     async with AsyncExitStack() as stack:
-        with bar:
+        with ProgressBar("Indexing the pictures (only once)") as bar:
+            if not service.is_local:
+                session = ImageSearchSession.from_env(**options)
+            else:
+                with emulator_required():
+                    session = ImageSearchSession.local(service.folder, progress=bar.report, **options)
+            if service.is_catalogue:
+                print_error("No key and no URL are set: searching the local catalogue (OpenMoji artwork).")
             await stack.enter_async_context(session)
         yield session
 
 
 @contextmanager
-def emulator_needed() -> Generator[None]:
-    """Turns the missing extra into a usage error that says what to do."""
+def emulator_required() -> Generator[None]:
+    """Translate an ImportError of the extra `emulator` into a usage error."""
     try:
         yield
     except ModuleNotFoundError:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bing_images_async.cli.app import program
+from bing_images_async.cli.program import program
 from bing_images_async.emulator import create_app, running_server, synthetic
 
 Invoke = Callable[..., Result]

@@ -113,11 +113,11 @@ def test_limits_count_for_each_query(
     ("queries", "name", "options", "words"),
     [
         ("query,color\ncat,red\ndog,reed\n", "q.csv", [], "line 3: color='reed' is not allowed: it must be one of"),
-        ("# nothing\n", "q.txt", [], "q.txt holds no query"),
+        ("# nothing\n", "q.txt", [], "q.txt contains no query"),
         ("name\ncat\n", "q.csv", [], "q.csv, line 1: there is no parameter 'name'"),
         ("cat\n", "q.txt", ["--output", "out.xls"], "ends in none of .jsonl"),
         ("cat\n", "q.txt", ["--output", "no/out.csv"], "there is no folder no"),
-        ("cat\n", "q.txt", ["--resume"], "cannot be with results on stdout"),
+        ("cat\n", "q.txt", ["--resume"], "cannot be used with results on stdout"),
         ("cat\n", "q.txt", ["--output", "o.csv", "--resume", "--overwrite"], "choose"),
         ("cat\n", "q.txt", ["--rate", "often"], "'often' is not N requests"),
         ("cat\n", "q.txt", ["--rate", "0"], "'0' is not N requests"),
@@ -164,7 +164,7 @@ def test_what_is_there_is_not_written_over(bulk: Any) -> None:
     bulk("cat\n", "--output", "out.jsonl")
     result = bulk("dog\n", "--output", "out.jsonl")
     assert (result.exit_code, queries_of()) == (2, ["cat"])
-    assert "--resume goes on with it" in result.stderr
+    assert "--resume continues that run" in result.stderr
     assert bulk("dog\n", "--output", "out.jsonl", "--overwrite").exit_code == 0
     assert queries_of() == ["dog"]
 
@@ -173,9 +173,9 @@ def test_what_is_there_is_not_written_over(bulk: Any) -> None:
     ("queries", "options", "words"),
     [
         ("cat\nbird\n", [], "query 2 of the input is not the one"),
-        ("cat\n", [], "holds fewer queries"),
+        ("cat\n", [], "contains fewer queries"),
         ("cat\n404\n", ["--count", "5"], "query 1 of the input is not the one"),
-        ("cat\n404\n", ["--limit", "5"], "another --limit"),
+        ("cat\n404\n", ["--limit", "5"], "query 1 of the input is not the one"),
     ],
 )
 def test_another_input_is_refused_and_changes_nothing(bulk: Any, queries: str, options: list[str], words: str) -> None:
@@ -210,7 +210,7 @@ def test_a_key_that_is_refused_ends_it(bulk: Any) -> None:
     result = bulk("cat\n401\ndog\nbird\n", "--output", "out.jsonl", "--concurrency", "1")
     assert result.exit_code == 3
     assert queries_of() == ["cat"]
-    assert "3 queries not asked" in result.stderr
+    assert "3 queries not sent" in result.stderr
     assert "--resume" in result.stderr
 
 
@@ -226,7 +226,7 @@ def test_a_budget_ends_it(bulk: Any) -> None:
 def test_time_that_is_over_ends_it(bulk: Any) -> None:
     result = bulk("a\nb\n", "--output", "out.jsonl", "--timeout", "0.000001")
     assert (result.exit_code, lines()) == (4, [])
-    assert "2 queries not asked" in result.stderr
+    assert "2 queries not sent" in result.stderr
 
 
 def test_nothing_found_at_all_is_one(bulk: Any) -> None:
@@ -251,7 +251,7 @@ def test_ctrl_c_keeps_what_is_done(deep_url: str, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=5)
     assert process.returncode == 130
     done = len(output.read_bytes().splitlines())
-    assert f"Interrupted: {done} of 60 queries are done" in said.decode()
+    assert f"Interrupted: {done} of 60 queries done" in said.decode()
     assert "--resume" in said.decode()
     assert b"Traceback" not in said
     subprocess.run([*command, "--rate", "none", "--resume"], check=True, capture_output=True, env=environment)
@@ -283,7 +283,8 @@ def test_the_report_shows_what_was_asked_found_and_failed(bulk: Any, folder: Pat
     page = _Page()
     page.feed(html)
     assert "script" not in page.tags
-    assert page.tags.count("svg") >= 2
+    assert "column" in html
+    assert "fill" in html
     assert not [address for address in page.addresses if not re.match(r"https?://|data:image/", address)]
     assert "NotFoundError" in html
     assert "&lt;script&gt;alert(3)" in html
@@ -333,4 +334,4 @@ def test_ctrl_c_ends_it_while_it_waits_for_input(evil_url: str) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=5) == 130
         assert process.stderr is not None
-        assert process.stderr.read() == b"Interrupted: 1 queries are done.\n"
+        assert process.stderr.read() == b"Interrupted: 1 query done.\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bing_images_async.cli.bulk.tally import Journal
+from bing_images_async.cli.bulk.checkpoint import Checkpoint
 
 Invoke = Any
 Run = Any
@@ -85,7 +85,14 @@ def test_nor_through_a_link(bulk: Any, make: Callable[[Path, Path], None]) -> No
 
 @pytest.mark.parametrize(
     ("output", "other"),
-    [("r.jsonl", "r.jsonl"), ("r.jsonl", "link"), ("r.jsonl", "r.jsonl.journal"), ("r.parquet", "r.parquet.part")],
+    [
+        ("r.jsonl", "r.jsonl"),
+        ("r.jsonl", "link"),
+        ("r.jsonl", "r.jsonl.draft"),
+        ("r.parquet", "r.parquet.jsonl"),
+        ("r.csv", "r.csv.draft"),
+        ("r.csv", "r.csv.jsonl.draft"),
+    ],
 )
 def test_the_report_does_not_replace_what_else_is_written(bulk: Any, output: str, other: str) -> None:
     """Neither is there yet, so only their names tell; `link` leads to the output."""
@@ -98,10 +105,40 @@ def test_the_report_does_not_replace_what_else_is_written(bulk: Any, output: str
     assert not Path(output).exists()
 
 
-def test_the_input_is_no_journal(bulk: Any) -> None:
-    Path("out.jsonl.journal").write_text("cat\n")
-    result = bulk("out.jsonl.journal", "--output", "out.jsonl", "--overwrite")
-    assert (result.exit_code, files()) == (2, {"out.jsonl.journal": b"cat\n"})
+@pytest.mark.parametrize("option", [[], ["--resume"], ["--retry-failed"], ["--overwrite"]])
+def test_bulk_output_with_a_journal_of_an_earlier_version_is_refused_by_name(bulk: Any, option: list[str]) -> None:
+    Path("q.txt").write_text("cat\n")
+    Path("out.jsonl").write_text(LINE)
+    Path("out.jsonl.journal").write_bytes(b"SQLite format 3")
+    before = files()
+    result = bulk("q.txt", "--output", "out.jsonl", *option)
+    assert (result.exit_code, files()) == (2, before)
+    assert "out.jsonl.journal is the journal of an earlier version" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_bulk_export_without_its_lines_is_not_resumed(bulk: Any, name: str) -> None:
+    pytest.importorskip("pyarrow.parquet")
+    Path("q.txt").write_text("cat\n")
+    Path(name).write_text("something\n")
+    assert "--overwrite starts over" in bulk("q.txt", "--output", name).stderr
+    result = bulk("q.txt", "--output", name, "--resume")
+    assert (result.exit_code, Path(name).read_text()) == (2, "something\n")
+    assert f"{name} has no {name}.jsonl beside it" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_bulk_export_is_made_from_the_lines_of_all_runs(bulk: Any, name: str) -> None:
+    """The lines stay beside it; they are what `--resume` reads."""
+    pytest.importorskip("pyarrow.parquet")
+    Path("q.txt").write_text("cat\n")
+    assert bulk("q.txt", "--output", name).exit_code == 0
+    first = Path(name).stat().st_size
+    Path("q.txt").write_text("cat\ndog\nbird\n")
+    assert bulk("q.txt", "--output", name, "--resume").exit_code == 0
+    assert queries_of(f"{name}.jsonl") == ["bird", "cat", "dog"]
+    assert Path(name).stat().st_size > first
+    assert files().keys() == {"q.txt", name, f"{name}.jsonl"}
 
 
 def test_redirected_streams_are_files_too(run: Run, evil_url: str, tmp_path: Path) -> None:
@@ -153,40 +190,25 @@ def test_a_bad_input_leaves_nothing_that_its_correction_would_stumble_over(bulk:
     assert queries_of("out.jsonl") == ["cat"]
 
 
-def test_a_run_under_way_loses_nothing_to_another(bulk: Any) -> None:
-    """As long as somebody holds the journal, nobody else begins anew; afterwards anybody may."""
+@pytest.mark.parametrize("option", [["--overwrite"], ["--resume"], ["--retry-failed"]])
+def test_bulk_output_in_use_is_left_to_the_run_that_writes_it(bulk: Any, option: list[str]) -> None:
     Path("q.txt").write_text("cat\n")
     bulk("q.txt", "--output", "out.jsonl")
-    Path("q.txt").write_text("dog\n")
-    running = Journal(Path("out.jsonl.journal"))
-    try:
+    with Checkpoint(Path("out.jsonl")):
         before = files()
-        refused = bulk("q.txt", "--output", "out.jsonl", "--overwrite")
+        refused = bulk("q.txt", "--output", "out.jsonl", *option)
         assert (refused.exit_code, files()) == (4, before)
         assert "another run writes to the same output" in refused.stderr
-        assert running.totals().queries == 1
-    finally:
-        running.close()
+    Path("q.txt").write_text("dog\n")
     assert bulk("q.txt", "--output", "out.jsonl", "--overwrite").exit_code == 0
     assert queries_of("out.jsonl") == ["dog"]
 
 
-def test_the_journal_that_is_held_is_the_one_that_others_find(bulk: Any) -> None:
-    """A new file in its place could be held by one more run."""
+def test_bulk_overwrite_keeps_the_file_that_is_locked(bulk: Any) -> None:
+    """A new file in its place could be locked by one more run."""
     Path("q.txt").write_text("cat\n")
     bulk("q.txt", "--output", "out.jsonl")
-    before = Path("out.jsonl.journal").stat().st_ino
+    before = Path("out.jsonl").stat().st_ino
     bulk("q.txt", "--output", "out.jsonl", "--overwrite", "--limit", "2")
-    assert Path("out.jsonl.journal").stat().st_ino == before
-    assert queries_of("out.jsonl") == ["cat"]
-
-
-def test_a_journal_of_another_version_is_begun_anew(bulk: Any) -> None:
-    Path("q.txt").write_text("cat\n")
-    bulk("q.txt", "--output", "out.jsonl")
-    journal = Journal(Path("out.jsonl.journal"))
-    journal.note(version="0")
-    journal.close()
-    assert bulk("q.txt", "--output", "out.jsonl", "--resume").exit_code == 4
-    assert bulk("q.txt", "--output", "out.jsonl", "--overwrite").exit_code == 0
+    assert Path("out.jsonl").stat().st_ino == before
     assert queries_of("out.jsonl") == ["cat"]

@@ -1,264 +1,216 @@
-"""A run that is killed and goes on: at every point where something is written, and at half of it."""
+"""The checkpoint of a bulk run: interrupted before, in the middle of and after every change to the disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import pytest
 
-from bing_images_async.cli.bulk.checkpoint import File, Store
-from bing_images_async.cli.bulk.opening import journal_of, open_store
-from bing_images_async.cli.bulk.tally import Entry, Journal, JournalError
+from bing_images_async.cli.bulk.checkpoint import Checkpoint
+from bing_images_async.cli.exit_codes import UnavailableError
 
-HEADER = b"header\n"
 QUERIES = 7
 
 
 class Killed(BaseException):
-    """As if the process had ended here."""
+    """The end of the process."""
 
 
-class Reaper:
-    """Ends the process at the `moment`-th point, counted from 0."""
+class FragileCheckpoint(Checkpoint):
+    """A checkpoint that is killed at the `moment`-th point, counted from 0."""
 
-    def __init__(self, moment: int) -> None:
+    def __init__(self, path: Path, moment: int) -> None:
+        super().__init__(path)
         self.left = moment
 
-    def __call__(self) -> None:
+    def _point(self) -> None:
         if self.left == 0:
             raise Killed
         self.left -= 1
 
-
-class FragileFile(File):
-    """Dies before, in the middle of, and after everything it does to the disk."""
-
-    def __init__(self, path: Path, reaper: Reaper) -> None:
-        self._reaper = reaper
-        super().__init__(path)
-
-    def append(self, data: bytes) -> None:
-        self._reaper()
+    def _write(self, file: IO[bytes], data: bytes) -> None:
+        self._point()
         half = len(data) // 2
-        super().append(data[:half])
-        self._reaper()
-        super().append(data[half:])
-        self._reaper()
+        super()._write(file, data[:half])
+        self._point()
+        super()._write(file, data[half:])
+        self._point()
 
-    def cut(self, end: int) -> None:
-        self._reaper()
-        super().cut(end)
-        self._reaper()
+    def _truncate(self, end: int) -> None:
+        self._point()
+        super()._truncate(end)
+        self._point()
 
-    def sync(self) -> None:
-        self._reaper()
-        super().sync()
-        self._reaper()
-
-
-class FragileJournal(Journal):
-    """Dies before and after every transaction."""
-
-    def __init__(self, path: Path, reaper: Reaper) -> None:
-        self._reaper = reaper
-        super().__init__(path)
-
-    def _run(self, statement: str, *values: Any) -> Any:
-        writes = not statement.startswith("SELECT")
-        if writes:
-            self._reaper()
-        cursor = super()._run(statement, *values)
-        if writes:
-            self._reaper()
-        return cursor
+    def _replace(self, draft: Path) -> None:
+        self._point()
+        super()._replace(draft)
+        self._point()
 
 
-def record(index: int, attempt: int = 0) -> bytes:
-    return f"result {index} of attempt {attempt}\n".encode()
+def digest(index: int) -> str:
+    return f"{index:032x}"
 
 
-def entry(index: int, kind: str | None = None) -> Entry:
-    digest = bytes([index]) * 16
-    return Entry(index=index, digest=digest, query=f"q{index}", images=index, requests=1, elapsed=0.1, kind=kind)
+def line(index: int, *, failed: bool = False, attempt: int = 0) -> bytes:
+    run = {"started": 1.0, "at": 0.5, "elapsed": 0.1, "throttled": 0, "retries": 0, "rate": None}
+    error = {"kind": "ServerError", "message": "m"} if failed else None
+    result: dict[str, Any] = {"index": index, "digest": digest(index), "query": f"q{index}", "requests": 1 + attempt}
+    return json.dumps({**result, "run": run, "error": error, "images": [{}] * index}).encode() + b"\n"
 
 
-def work(store: Store, asked: list[int], *, retry: bool = False) -> None:
-    """What a run does; every third query fails until it is retried."""
-    store.repair()
-    for index in range(QUERIES):
-        done = store.done(index, bytes([index]) * 16)
-        if done is not None and not (done.has_failed and retry):
-            continue
-        asked.append(index)
-        fails = index % 3 == 0 and not retry
-        store.put(entry(index, "ServerError" if fails else None), record(index, int(retry)))
-        if index % 2:
-            end = store.end
-            store.sync()
-            store.mark(end)
-    store.seal()
-
-
-def lives(path: Path, *, retry: bool = False) -> Iterator[tuple[int, list[int]]]:
-    """Runs that die at one point after the other, each going on where the one before was, until one is through."""
-    moment = 0
-    while True:
-        asked: list[int] = []
-        reaper = Reaper(moment)
-        opened: list[Callable[[], None]] = []
+def run(path: Path, moment: int = 10_000, *, retry: bool = False) -> tuple[bool, list[int]]:
+    """Resume until the end or a kill; return whether the end was reached, and the queries that were run."""
+    asked: list[int] = []
+    with FragileCheckpoint(path, moment) as checkpoint:
         try:
-            journal = FragileJournal(journal_of(path), reaper)
-            opened.append(journal.close)
-            file = FragileFile(path, reaper)
-            opened.append(file.close)
-            work(Store(file, journal, HEADER), asked, retry=retry)
+            checkpoint.scan()
+            checkpoint.repair(drop_failures=retry)
+            for index in range(QUERIES):
+                if index in checkpoint.digests:
+                    assert checkpoint.digests[index] == digest(index)
+                    continue
+                asked.append(index)
+                checkpoint.append(line(index, failed=index % 3 == 0 and not retry, attempt=retry))
+            checkpoint.sync()
         except Killed:
-            yield moment, asked
-        else:
-            yield moment, asked
-            return
-        finally:
-            for close in opened:  # both are unbuffered, so this writes nothing that death would not have written
-                close()
+            return False, asked
+    return True, asked
+
+
+def lives(path: Path, *, retry: bool = False) -> Iterator[list[int]]:
+    """Yield the queries of one run after the other, each killed one point later, until one reaches the end."""
+    moment, ended = 0, False
+    while not ended:
+        ended, asked = run(path, moment, retry=retry)
         moment += 1
+        yield asked
 
 
 def results(path: Path) -> list[bytes]:
-    header, *lines = path.read_bytes().splitlines(keepends=True)
-    assert header == HEADER
-    return lines
+    return sorted(path.read_bytes().splitlines(keepends=True))
 
 
-@pytest.mark.parametrize("start", range(0, 60, 3))
-def test_killed_at_any_point_and_gone_on_every_result_is_there_once(tmp_path: Path, start: int) -> None:
-    """One death at each point of a fresh run, then a run that is let through."""
-    path = tmp_path / "out"
-    for moment in range(start, start + 3):
-        path.unlink(missing_ok=True)
-        for old in tmp_path.glob("out.journal*"):
-            old.unlink()
-        first: list[int] = []
-        _one_life(path, moment, first)
-        second: list[int] = []
-        _one_life(path, 10_000, second)
-        assert sorted(results(path)) == sorted(record(index) for index in range(QUERIES))
+EXPECTED = sorted(line(index, failed=index % 3 == 0) for index in range(QUERIES))
+RETRIED = sorted(line(index, attempt=index % 3 == 0) for index in range(QUERIES))
+
+
+def test_checkpoint_killed_at_any_point_has_every_result_once(tmp_path: Path) -> None:
+    """At most one query, the one under way, is run twice."""
+    ended, moment = False, 0
+    while not ended:
+        path = tmp_path / f"out{moment}"
+        ended, first = run(path, moment)
+        _, second = run(path)
+        assert results(path) == EXPECTED
         assert len(set(first) & set(second)) <= 1
+        moment += 1
+    assert moment > 3 * QUERIES
 
 
-def _one_life(path: Path, moment: int, asked: list[int]) -> bool:
-    reaper = Reaper(moment)
-    opened: list[Callable[[], None]] = []
-    try:
-        journal = FragileJournal(journal_of(path), reaper)
-        opened.append(journal.close)
-        file = FragileFile(path, reaper)
-        opened.append(file.close)
-        work(Store(file, journal, HEADER), asked)
-    except Killed:
-        return False
-    finally:
-        for close in opened:
-            close()
-    return True
+def test_checkpoint_killed_again_and_again_reaches_the_end(tmp_path: Path) -> None:
+    asked = list(lives(tmp_path / "out"))
+    assert results(tmp_path / "out") == EXPECTED
+    assert sum(map(len, asked)) <= QUERIES + len(asked)
 
 
-def test_killed_again_and_again_it_still_gets_there(tmp_path: Path) -> None:
+def test_checkpoint_killed_while_failures_are_retried_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """At every point the file has each answer once; only failures may be missing."""
+    ended, moment = False, 0
+    while not ended:
+        path = tmp_path / f"out{moment}"
+        run(path)
+        ended, _ = run(path, moment, retry=True)
+        whole = [one for one in results(path) if one.endswith(b"\n")]
+        indexes = [json.loads(one)["index"] for one in whole]
+        assert {1, 2, 4, 5} <= set(indexes)
+        assert len(indexes) == len(set(indexes))
+        _, again = run(path, retry=True)
+        assert set(again) <= {0, 3, 6}
+        assert results(path) == RETRIED
+        moment += 1
+    assert moment > 3 * 3
+
+
+def test_checkpoint_after_a_power_cut_repeats_what_the_disk_lost(tmp_path: Path) -> None:
+    """Lost blocks read as zeros; what follows them is not trusted."""
     path = tmp_path / "out"
-    deaths = list(lives(path))
-    assert len(deaths) > 15
-    assert sorted(results(path)) == sorted(record(index) for index in range(QUERIES))
-    assert sum(len(asked) for _, asked in deaths) <= QUERIES + len(deaths)
+    run(path)
+    lines = [line(index, failed=index % 3 == 0) for index in range(QUERIES)]
+    lost = bytes(len(lines[2]) - 5)
+    path.write_bytes(b"".join([*lines[:2], lines[2][:5] + lost, *lines[3:]]))
+    assert run(path)[1] == [2, 3, 4, 5, 6]
+    assert results(path) == EXPECTED
 
 
-def test_the_points_above_are_all_there_are(tmp_path: Path) -> None:
-    assert _one_life(tmp_path / "a", 60, [])
-    assert not _one_life(tmp_path / "b", 40, [])
-
-
-def test_killed_while_it_retries_no_result_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_checkpoint_that_was_shortened_repeats_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    assert _one_life(path, 10_000, [])
-    asked = [index for _, life in lives(path, retry=True) for index in life]
-    assert set(asked) == {0, 3, 6}
-    assert sorted(results(path)) == sorted(record(index, int(index % 3 == 0)) for index in range(QUERIES))
+    run(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert run(path)[1] == [6]
+    assert results(path) == EXPECTED
 
 
-def finished(path: Path) -> None:
-    assert _one_life(path, 10_000, [])
-
-
-def reopened(path: Path, **options: bool) -> Store:
-    return open_store(path, path, {"limit": None}, HEADER, resume=options.get("resume", True), overwrite=False)
-
-
-def test_bytes_that_never_reached_the_disk_are_asked_for_again(tmp_path: Path) -> None:
-    """A power cut: the journal knows of a result whose place in the output holds zeros, behind the last mark."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"not a result\n",
+        b'{"index": 0}\n',
+        b'{"index": 0, "query": "cat", "images": [], "error": null}\n',
+        b"\n",
+        b"[]\n",
+    ],
+)
+def test_checkpoint_with_another_line_is_refused_and_left_alone(tmp_path: Path, text: bytes) -> None:
+    """The file of an earlier version has no digests."""
     path = tmp_path / "out"
-    store = open_store(path, path, {"limit": None}, HEADER, resume=False, overwrite=False)
-    store.repair()
-    for index in range(4):
-        store.put(entry(index), record(index))
-    store.close()
-    whole = path.read_bytes()
-    path.write_bytes(whole[: -len(record(3)) - 5] + bytes(5 + len(record(3))))
-    store = reopened(path)
-    store.repair()
-    known = [index for index in range(4) if store.done(index, bytes([index]) * 16) is not None]
-    store.close()
-    assert known == [0, 1]
-    assert path.read_bytes() == HEADER + record(0) + record(1)
+    path.write_bytes(line(1) + text + line(2))
+    with Checkpoint(path) as checkpoint, pytest.raises(click.UsageError, match="line 2: not a result"):
+        checkpoint.scan()
+    assert path.read_bytes() == line(1) + text + line(2)
 
 
-def test_an_output_that_somebody_shortened_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_with_a_query_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    finished(path)
-    path.write_bytes(HEADER)
-    store = Store(File(path), Journal(journal_of(path)), HEADER)
-    with pytest.raises(click.UsageError, match="somebody changed it"):
-        store.repair()
-    store.close()
+    path.write_bytes(line(1) + line(2) + line(1))
+    with Checkpoint(path) as checkpoint, pytest.raises(click.UsageError, match="line 3: a second result of query 2"):
+        checkpoint.scan()
 
 
-def test_what_is_there_is_neither_lost_nor_gone_on_with_unasked(tmp_path: Path) -> None:
+def test_checkpoint_in_use_is_refused_until_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    finished(path)
-    with pytest.raises(click.UsageError, match="--resume goes on"):
-        reopened(path, resume=False)
-    journal_of(path).unlink()
-    with pytest.raises(click.UsageError, match="has no journal"):
-        reopened(path)
+    with Checkpoint(path), pytest.raises(UnavailableError, match="another run writes to the same output"):
+        Checkpoint(path)
+    Checkpoint(path).__exit__()
 
 
-def test_another_query_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_stays_locked_when_its_file_is_replaced(tmp_path: Path) -> None:
+    """Retrying failures replaces the file; a second process must not get the old one, nor the new one."""
     path = tmp_path / "out"
-    finished(path)
-    store = reopened(path)
-    with pytest.raises(click.UsageError, match="query 3 of the input is not the one"):
-        store.done(2, b"another")
-    store.close()
+    run(path)
+    with Checkpoint(path) as checkpoint:
+        checkpoint.scan()
+        checkpoint.repair(drop_failures=True)
+        with pytest.raises(UnavailableError):
+            Checkpoint(path)
+        checkpoint.append(line(0))
+    assert results(path) == sorted(line(index) for index in (0, 1, 2, 4, 5))
 
 
-def test_another_setting_is_refused(tmp_path: Path) -> None:
+def test_tally_of_a_resumed_run_is_that_of_one_run(tmp_path: Path) -> None:
+    """Totals, failures, examples and the timeline are read from the lines again."""
     path = tmp_path / "out"
-    reopened(path).close()
-    with pytest.raises(click.UsageError, match="another --limit"):
-        open_store(path, path, {"limit": 5}, HEADER, resume=True, overwrite=False)
-
-
-def test_two_runs_do_not_share_an_output(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    store = reopened(path)
-    with pytest.raises(JournalError, match="in use"):
-        reopened(path)
-    store.close()
-
-
-def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    journal_of(path).write_text("a diary, not a journal" * 100)
-    with pytest.raises(JournalError, match="cannot be used"):
-        reopened(path)
-    assert journal_of(path).read_text().startswith("a diary")
+    run(path)
+    with Checkpoint(path) as checkpoint:
+        checkpoint.scan()
+        tally = checkpoint.tally
+    assert (tally.queries, tally.failed, tally.empty, tally.images) == (7, 3, 0, 21)
+    assert [(f.kind, f.number, f.message, f.examples) for f in tally.failures] == [
+        ("ServerError", 3, "m", ["q0", "q3", "q6"])
+    ]
+    assert [query for _, query in tally.listed["first"]] == [f"q{index}" for index in range(QUERIES)]
+    assert tally.listed["most images"][0] == (-6, "q6")
+    assert tally.timeline.total.requests == 7

@@ -64,13 +64,13 @@ def test_a_row_overrides_what_counts_for_all() -> None:
         ("csv", "cat,,1000", "count=1000 is not allowed: it must be an int from 1 to 150"),
         ("csv", ",red,", "the query is missing"),
         ("csv", "cat,red,1,2", "it has 4 cells, but there are 3 columns"),
-        ("jsonl", "{", "it is no JSON"),
+        ("jsonl", "{", "it is not JSON"),
         ("jsonl", "[1]", "it must be an object with a query, or a text"),
-        ("jsonl", '{"query": 7}', "the query 7 is not a text"),
+        ("jsonl", '{"query": 7}', "query=7 is not allowed"),
         ("jsonl", '{"query": "x", "colour": "red"}', "there is no parameter 'colour'; there are accept_"),
-        ("jsonl", '{"query": "x", "min-width": 1, "min_width": 2}', "it says min_width twice"),
+        ("jsonl", '{"query": "x", "min-width": 1, "min_width": 2}', "min_width is there twice"),
         ("jsonl", '{"query": "x", "count": "7"}', "count='7' is not allowed"),
-        ("jsonl", '{"query": "x", "location": [1]}', "is no place"),
+        ("jsonl", '{"query": "x", "location": [1]}', "is not a location"),
         ("jsonl", '{"query": "x", "country_code": "DE"}', "it needs accept_language"),
     ],
 )  # fmt: skip
@@ -89,9 +89,9 @@ def test_a_row_that_cannot_be_asked_says_why_and_where(form: str, line: str, wor
     ("text", "words"),
     [
         ("name,market\ncat,\n", "there is no parameter 'name'"),
-        ("market\nen-US\n", "line 1: one column must be named query"),
-        ("query,min-width,min_width\n", "two columns are named min_width"),
-        ('query\n"open\n', "line 2: it is no CSV"),
+        ("market\nen-US\n", "line 1: the query is missing. The first line must name"),
+        ("query,min-width,min_width\n", "min_width is there twice"),
+        ('query\n"open\n', "line 2: it is not CSV"),
     ],
 )
 def test_a_csv_that_cannot_be_understood_ends_it(text: str, words: str) -> None:

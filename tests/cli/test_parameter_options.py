@@ -9,8 +9,8 @@ import attrs
 import click
 import pytest
 
-from bing_images_async.cli.app import program
 from bing_images_async.cli.parameter_options import HELP, NO_OPTIONS
+from bing_images_async.cli.program import program
 from bing_images_async.params import CommonParams, DetailsParams, SearchParams, TrendingParams
 
 Invoke = Any

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bing_images_async.cli.progress_bar import Bar, StoppedError
+from bing_images_async.cli.progress_bar import ProgressBar, StoppedError
 
 Invoke = Any
 Run = Any
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_the_building_of_an_index(tmp_path: Path) -> None:
 
 
 def test_a_bar_that_has_ended_stops_whoever_reports() -> None:
-    with Bar("x") as bar:
+    with ProgressBar("x") as bar:
         bar.report(1, 2)
     with pytest.raises(StoppedError):
         bar.report(2, 2)

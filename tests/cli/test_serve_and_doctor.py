@@ -86,7 +86,7 @@ def test_a_port_in_use_is_one_line(invoke: Invoke, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = invoke("serve", "--folder", str(folder), "--port", str(taken.getsockname()[1]))
     assert (result.exit_code, result.stdout) == (4, "")
-    assert "--port 0 takes a free port" in result.stderr
+    assert "--port 0 uses any free port" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

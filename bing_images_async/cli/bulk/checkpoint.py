@@ -1,198 +1,154 @@
-"""The output and its journal, which agree whenever the process is killed.
+"""The file of results, which is also the checkpoint: a later run skips the queries that are in it.
 
-A result is appended to the output first and noted in the journal second, with the byte it ends at. So what the
-journal knows is in the output, and what stands behind that is cut off by the next run and asked again: at most one
-result per query under way. Killing a process takes nothing from the operating system's buffers. A power cut may, so
-every few seconds the output is flushed to the disk and then so marked; behind the mark, checksums decide.
-
-Failures wait in the journal and are appended last, behind everything the journal counts. The next run cuts them off
-again, whether it retries them or not.
+Every result is one line of JSON with the index and the digest of its query. Lines are only appended. After a
+SIGKILL the last line may be torn; after a power cut, blocks of the last seconds may read as zeros. The next run
+cuts the file before such a line and runs the missing queries again, so every result is there exactly once.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Protocol
-from zlib import crc32
+from tempfile import TemporaryFile
+from typing import IO, Self
 
 import click
+import msgspec
 
-from ..streams import write
-from .tally import Done, Entry, Journal
+from ..exit_codes import UnavailableError
+from .output_files import draft_of
+from .tally import Entry, Tally, decode_entry
 
-__all__ = ["File", "Log", "Stdout", "Store"]
-
-
-class Log(Protocol):
-    """Bytes that are only ever added to."""
-
-    end: int
-    """How many there are."""
-
-    def append(self, data: bytes) -> None:
-        """Add `data` at the end."""
-        ...
-
-    def read(self, start: int, end: int) -> bytes:
-        """What stands there; less, if the log ends before."""
-        ...
-
-    def cut(self, end: int) -> None:
-        """Drop what stands behind `end`."""
-        ...
-
-    def sync(self) -> None:
-        """Return when all of it is on the disk. May be called in a thread."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
+__all__ = ["Checkpoint"]
 
 
-class File:
-    """A log in a file. Nothing is held back in buffers of this process."""
+class Checkpoint:
+    """Opens or creates the file `path` and locks it; `None` for a temporary file.
 
-    def __init__(self, path: Path) -> None:
-        path.touch()
-        self._file = path.open("r+b", buffering=0)
-        self.end = self._file.seek(0, os.SEEK_END)
-
-    def append(self, data: bytes) -> None:
-        """Add `data`; a disk that is full is an OSError, and leaves a torn record behind the last good one."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        self.end += len(data)
-
-    def read(self, start: int, end: int) -> bytes:
-        """What stands there."""
-        self._file.seek(start)
-        found = self._file.read(end - start)
-        self._file.seek(self.end)
-        return found
-
-    def cut(self, end: int) -> None:
-        """Drop what stands behind `end`."""
-        self._file.truncate(end)
-        self.end = self._file.seek(end)
-
-    def sync(self) -> None:
-        """Flush to the disk."""
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._file.close()
-
-
-class Stdout:
-    """A log that somebody else reads; nothing can be taken back."""
-
-    def __init__(self) -> None:
-        self.end = 0
-
-    def append(self, data: bytes) -> None:
-        """Write `data`."""
-        write(data.decode())
-        self.end += len(data)
-
-    def read(self, start: int, end: int) -> bytes:
-        """Nothing: it was read by somebody else."""
-        del start, end
-        return b""
-
-    def cut(self, end: int) -> None:
-        """Nothing was written that would have to go."""
-        del end
-
-    def sync(self) -> None:
-        """It is the reader's."""
-
-    def close(self) -> None:
-        """It is not ours to close."""
-
-
-class Store:
-    """Results on their way to the output: each query's exactly once.
-
-    `header` is what an output begins with. `repair` comes first, `seal` last.
+    `scan` or `clear` comes first. Nothing is changed before `clear`, `repair` or `append`.
     """
 
-    def __init__(self, log: Log, journal: Journal, header: bytes = b"") -> None:
-        self.journal = journal
-        self._log = log
-        self._header = header
-        self._is_sealed = False
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.digests: dict[int, str] = {}
+        """The digest of each query whose result was in the file when it was scanned, by index."""
+        self.tally = Tally()
+        self._end = 0
+        self._file: IO[bytes] = TemporaryFile(buffering=0) if path is None else _open_locked(path)  # noqa: SIM115
 
-    def repair(self) -> None:
-        """Make the output end where the last result ends that both it and the journal have.
+    def __enter__(self) -> Self:
+        return self
 
-        Raises `click.UsageError` if output and journal cannot belong together.
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def scan(self) -> None:
+        """Read the results of earlier runs, up to a line that is torn or damaged by a power cut.
+
+        Raises `click.UsageError` if the file contains anything else.
         """
-        journal, log, header = self.journal, self._log, self._header
-        synced: int = journal.fact("synced") or 0
-        if log.end < synced:
-            raise click.UsageError("the output is shorter than its journal says, so somebody changed it. "
-                                   "--overwrite begins anew.")  # fmt: skip
-        good = journal.last_end(synced) or len(header)
-        for end, checksum in journal.ends(good):
-            record = log.read(good, end)
-            if len(record) != end - good or crc32(record) != checksum:
-                break
-            good = end
-        journal.forget(good)
-        if journal.last_end(good) == 0:
-            log.cut(0)
-            log.append(header)
-        else:
-            log.cut(good)
+        assert self._path is not None
+        self.digests, self.tally, self._end = {}, Tally(), 0
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n") or b"\0" in line:
+                    break
+                entry = self._decode(line, number)
+                self.digests[entry.index] = entry.digest
+                self.tally.add(entry)
+                self._end += len(line)
 
-    def done(self, index: int, digest: bytes) -> Done | None:
-        """What is known of this query. Raises `click.UsageError` if another stood in its place."""
-        done = self.journal.done(index)
-        if done is not None and done.digest != digest:
+    def _decode(self, line: bytes, number: int) -> Entry:
+        try:
+            entry = decode_entry(line)
+        except msgspec.DecodeError as error:
             raise click.UsageError(
-                f"query {index + 1} of the input is not the one that was asked before, or other options are given. "
-                "A run goes on with the same input, to which queries may be added at the end; "
-                "--overwrite begins anew."
-            )
-        return done
+                f"{self._path}, line {number}: not a result of this version of bing-images bulk ({error}), so the run "
+                "cannot be resumed. --overwrite starts over."
+            ) from None
+        if entry.index in self.digests:
+            raise click.UsageError(f"{self._path}, line {number}: a second result of query {entry.index + 1}.")
+        return entry
 
-    def put(self, entry: Entry, record: bytes) -> None:
-        """Keep a result: the answer to a query, or its failure."""
-        if entry.kind is not None:
-            self.journal.add_failure(entry, record)
-            return
-        self._log.append(record)
-        self.journal.add(entry, self._log.end, crc32(record))
+    def repair(self, *, drop_failures: bool) -> None:
+        """Cut off what `scan` did not accept; optionally remove the failures, so that their queries run again."""
+        if drop_failures and self.tally.failed:
+            self._rewrite()
+            self.scan()
+        else:
+            self._truncate(self._end)
 
-    @property
-    def end(self) -> int:
-        """Up to where the output is good; for `mark`."""
-        return self._log.end
+    def _rewrite(self) -> None:
+        """Replace the file by one without failures, atomically."""
+        assert self._path is not None
+        draft, left = draft_of(self._path), self._end
+        copy = _open_locked(draft)
+        try:
+            copy.truncate(0)
+            with self._path.open("rb") as lines:
+                while left and (line := lines.readline()):
+                    left -= len(line)
+                    if decode_entry(line).error is None:
+                        self._write(copy, line)
+            os.fsync(copy.fileno())
+            self._replace(draft)
+            self._file, copy = copy, self._file
+        finally:
+            copy.close()
+
+    def clear(self) -> None:
+        """Remove the results of earlier runs."""
+        self._truncate(0)
+
+    def append(self, line: bytes) -> None:
+        """Append a result. If the disk is full, that is an OSError, and the next run cuts off the torn line."""
+        self._write(self._file, line)
+        self.tally.add(decode_entry(line))
 
     def sync(self) -> None:
-        """Flush the output to the disk; in a thread."""
-        self._log.sync()
+        """Flush the file to the disk. May be called in a thread."""
+        os.fsync(self._file.fileno())
 
-    def mark(self, end: int) -> None:
-        """Note that the output is on the disk up to this byte."""
-        self.journal.note(synced=end)
+    # What changes the disk; tests interrupt these.
 
-    def seal(self) -> None:
-        """Append the failures, unless that is done. Nothing can be put after that."""
-        if self._is_sealed:
-            return
-        self._is_sealed = True
-        end = self._log.end
-        for record in self.journal.failures():
-            self._log.append(record)
-        self._log.sync()
-        self.mark(end)
+    def _write(self, file: IO[bytes], data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
 
-    def close(self) -> None:
-        """Let go of both files."""
-        self._log.close()
-        self.journal.close()
+    def _truncate(self, end: int) -> None:
+        self._file.truncate(end)
+        self._file.seek(end)
+
+    def _replace(self, draft: Path) -> None:
+        assert self._path is not None
+        draft.replace(self._path)
+
+
+def _open_locked(path: Path) -> IO[bytes]:
+    """Open a file for reading and writing, and lock it. Raises `UnavailableError` if another process holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    file = os.fdopen(descriptor, "r+b", buffering=0)
+    try:
+        _lock(file)
+        is_current = os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        is_current = False
+    if not is_current:  # locked, or replaced by the process that had locked it
+        file.close()
+        raise UnavailableError(f"{path} is in use: another run writes to the same output.")
+    return file
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(2**40)  # beyond the data: a locked region cannot be read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,33 +1,32 @@
-"""Where the rows come from: a file, which can be read twice, or stdin, which is read as it comes."""
+"""The input: a file, which is read twice, or stdin, which is read as it arrives."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import anyio
-import anyio.lowlevel
 import click
-from anyio.from_thread import BlockingPortal
+from anyio import from_thread
+from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+from anyio.streams.memory import MemoryObjectSendStream
 from attrs import frozen
 
+from ..streams import print_error
 from .input_rows import Row, read_rows
 
-__all__ = ["Feed", "Source", "input_form"]
+__all__ = ["INPUT_FORMATS", "Source", "validate_input"]
 
-_FORMS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+INPUT_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+"""By extension; any other file is text."""
 _READ_AHEAD = 64  # rows
-
-
-def input_form(path: Path) -> str:
-    """By the extension; what has none that is known is text."""
-    return _FORMS.get(path.suffix.lower(), "text")
+_MAX_SHOWN = 10  # invalid rows
 
 
 @frozen(kw_only=True)
@@ -39,22 +38,24 @@ class Source:
     form: str
     common: Mapping[str, Any]
     """Parameters for all rows."""
+    limits: Sequence[object] = ()
+    """Other options that change the result of a row."""
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Its name in messages."""
         return "stdin" if self.path == Path("-") else self.path.name
 
     @property
     def is_file(self) -> bool:
-        """Can it be read more than once?"""
+        """Whether it can be read more than once."""
         return self.path.is_file()
 
     def rows(self) -> Generator[Row]:
-        """All rows, one at a time. Raises `click.UsageError` for what cannot be read."""
+        """Yield all rows. Raises `click.UsageError` if the input cannot be read."""
         try:
             with self._open() as file:
-                yield from read_rows(file, self.form, self.common)
+                yield from read_rows(file, self.form, self.common, self.limits)
         except UnicodeDecodeError as error:
             raise click.UsageError(f"{self.name} is not UTF-8 ({error.reason} at byte {error.start}).") from None
         except click.UsageError as error:
@@ -63,69 +64,77 @@ class Source:
     def _open(self) -> IO[str]:
         if self.path != Path("-"):
             return self.path.open(encoding="utf-8-sig", newline="")
-        return os.fdopen(_stdin(), encoding="utf-8-sig", newline="")
-
-
-def _stdin() -> int:
-    """A descriptor of our own: whoever waits on `sys.stdin` in another thread holds up the end of the process."""
-    try:
-        return os.dup(sys.stdin.fileno())
-    except (AttributeError, OSError):
-        raise click.UsageError("the queries are -, but there is no stdin.") from None
-
-
-class Feed:
-    """The rows of a source for an event loop: an async iterator, to be entered first.
-
-    A file is read where it is asked for. Stdin may make one wait, so a thread does; it is not waited for at the end.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._rows: Iterator[Row] = source.rows()
-        self._portal = None if source.is_file else BlockingPortal()
-        self._send, self._receive = anyio.create_memory_object_stream[Row | Exception](_READ_AHEAD)
-
-    async def __aenter__(self) -> Self:
-        if self._portal is not None:
-            await self._portal.__aenter__()
-            Thread(target=self._read, args=(self._portal,), name="bulk input", daemon=True).start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._receive.close()
-        self._send.close()
-        if self._portal is not None:
-            await self._portal.stop(cancel_remaining=True)
-            await self._portal.__aexit__(None, None, None)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Row:
-        if self._portal is None:
-            row = next(self._rows, None)
-            if row is None:
-                raise StopAsyncIteration
-            if row.index % 256 == 0:
-                await anyio.lowlevel.checkpoint()  # rows that are done already take no time to wait for
-            return row
         try:
-            item = await self._receive.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-        if isinstance(item, Exception):
-            raise item
-        return item
+            # A duplicate: a thread that waits for `sys.stdin` would delay the end of the process.
+            return os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8-sig", newline="")
+        except (AttributeError, OSError):
+            raise click.UsageError("the queries are -, but there is no stdin.") from None
 
-    def _read(self, portal: BlockingPortal) -> None:
+    @asynccontextmanager
+    async def stream(self) -> AsyncGenerator[AsyncIterable[Row | Exception]]:
+        """Open the input for an event loop, which it never blocks; an error is the last item.
+
+        A file is read directly. Stdin may block, so a daemon thread reads it; the thread is not awaited at the end.
+        """
+        if self.is_file:
+            yield self._file_rows()
+            return
+        send, receive = anyio.create_memory_object_stream[Row | Exception](_READ_AHEAD)
+        Thread(target=self._read, args=(send, current_token()), name="bulk input", daemon=True).start()
+        with send, receive:
+            yield receive
+
+    async def _file_rows(self) -> AsyncGenerator[Row]:
+        for row in self.rows():
+            if row.index % 256 == 0:
+                await checkpoint()  # rows that are already done need no other await
+            yield row
+
+    def _read(self, send: MemoryObjectSendStream[Row | Exception], token: EventLoopToken) -> None:
         try:
             try:
-                for row in self._rows:
-                    portal.call(self._send.send, row)
+                for row in self.rows():
+                    from_thread.run(send.send, row, token=token)
             except (click.UsageError, OSError) as error:
-                portal.call(self._send.send, error)
-            portal.call(self._send.aclose)
-        except (RuntimeError, CancelledError, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            return  # the run has ended, and with it the portal
+                from_thread.run(send.send, error, token=token)
+            from_thread.run_sync(send.close, token=token)
+        except (anyio.RunFinishedError, anyio.ClosedResourceError, anyio.BrokenResourceError, CancelledError):
+            return  # the run has ended
+
+
+def validate_input(source: Source, known: Mapping[int, str]) -> int | None:
+    """Read the whole input once and return the number of queries; `None` for an input that cannot be read twice.
+
+    `known` are the digests of the run that is resumed. Raises `click.UsageError` if rows are not valid, if there
+    is none, or if it is not the input of that run.
+    """
+    if not source.is_file:
+        return None
+    count = invalid = 0
+    for row in source.rows():
+        count += 1
+        check_same(row, known)
+        if row.params is None:
+            invalid += 1
+            if invalid <= _MAX_SHOWN:
+                print_error(f"  line {row.line}: {row.fault}")
+    if invalid:
+        more = "" if invalid <= _MAX_SHOWN else f" (the first {_MAX_SHOWN} are above)"
+        raise click.UsageError(f"{invalid:,} of {count:,} queries are not valid{more}; nothing was sent.")
+    if not count:
+        raise click.UsageError(f"{source.name} contains no query.")
+    if max(known, default=-1) >= count:
+        raise click.UsageError(f"{source.name} contains fewer queries than before; --overwrite starts over.")
+    return count
+
+
+def check_same(row: Row, known: Mapping[int, str]) -> bool:
+    """Return whether the result of the row is known. Raises `click.UsageError` if that of another row is."""
+    digest = known.get(row.index)
+    if digest not in {None, row.digest}:
+        raise click.UsageError(
+            f"query {row.index + 1} of the input is not the one of the earlier run, or it was run with other options "
+            "(--limit, --pages or search options). Resume with the same input, to which queries may be appended; "
+            "--overwrite starts over."
+        )
+    return digest is not None

@@ -1,25 +1,29 @@
-"""A line of the input as a question, or as a complaint that says where and what is allowed."""
+"""The lines of the input as search parameters, or as errors that name the line and the allowed values."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
+import attrs
 import click
 import msgspec
 from attrs import frozen
 
 from ...errors import InvalidRequestError
-from ...params import CommonParams, SearchParams
-from .input_values import from_json, from_text, python_name
+from ...params import CommonParams, Location, SearchParams
+from ..parameter_options import NO_OPTIONS
 
-__all__ = ["FORMS", "Row", "read_rows"]
+__all__ = ["FORMATS", "Row", "read_rows"]
 
 _COMMENT = "#"
-_NOTHING = CommonParams()
+_NO_DEFAULTS = CommonParams()
+_HINTS = get_type_hints(SearchParams)
+_NAMES = tuple(field.name for field in attrs.fields(SearchParams) if field.name not in NO_OPTIONS)
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @frozen(kw_only=True)
@@ -27,110 +31,108 @@ class Row:
     """One query of the input."""
 
     index: int
-    """Its place among the queries, from 0; blank lines and comments have none."""
+    """Its place among the queries, from 0; blank lines and comments do not count."""
     line: int
-    """Where it begins in the file, from 1."""
+    """The first line of the row in the file, from 1."""
     query: str
     parameters: Mapping[str, Any]
-    """What the row says of its question beside the query, by Python names."""
+    """The other parameters in the row, by Python name."""
     params: SearchParams | None
-    """The question with the options for all rows; `None` if it cannot be asked."""
+    """The search with the options for all rows; `None` if it is not valid."""
     fault: str = ""
-    """Why not."""
-    digest: bytes
-    """Tells the question from others."""
+    """The reason why it is not valid."""
+    digest: str
+    """Identifies the search, with all its parameters."""
 
 
-def read_rows(lines: Iterable[str], form: str, common: Mapping[str, Any]) -> Iterator[Row]:
-    """The rows of a text of the given form (one of `FORMS`), read as they are asked for.
+Items = Iterable[tuple[str, Any]] | str
+"""Names and values in a row, or the reason why it cannot be read."""
 
-    `common` are parameters that count for every row which does not say otherwise. Raises `click.UsageError` where
-    nothing that follows could be understood.
+
+def read_rows(
+    lines: Iterable[str], form: str, common: Mapping[str, Any], limits: Sequence[object] = ()
+) -> Iterator[Row]:
+    """Yield the rows of a text in the given format (one of `FORMATS`); lazily.
+
+    `common` are parameters for every row that does not set them; `limits` belong to the digest. Raises
+    `click.UsageError` if nothing after an error could be understood.
     """
-    for index, (line, said) in enumerate(FORMS[form](lines)):
-        yield _row(index, line, said, common)
+    for index, (line, items) in enumerate(FORMATS[form](lines)):
+        params, fault, values = None, "", dict[str, Any]()
+        try:
+            values = _values(items)
+            params = SearchParams(**{**common, **values})
+            params.with_defaults(_NO_DEFAULTS)
+        except ValueError as error:  # so is InvalidRequestError
+            params, fault = None, str(error)
+        query = str(values.pop("query", ""))
+        asked = json.dumps([query or fault, {**common, **values}, *limits], sort_keys=True, default=repr)
+        digest = blake2b(asked.encode(), digest_size=16).hexdigest()
+        yield Row(index=index, line=line, query=query, parameters=values, params=params, fault=fault, digest=digest)
 
 
-Said = dict[str, Any] | str
-"""What a line says: its parameters, or why it cannot be read."""
+# --- formats
 
 
-def _row(index: int, line: int, said: Said, common: Mapping[str, Any]) -> Row:
-    if isinstance(said, str):
-        return _bad(index, line, "", {}, common, said)
-    parameters = {name: value for name, value in said.items() if name != "query"}
-    query = said.get("query")
-    if not isinstance(query, str) or not query.strip():
-        problem = "the query is missing" if query is None else f"the query {query!r} is not a text with words in it"
-        return _bad(index, line, "", parameters, common, problem)
-    try:
-        params = SearchParams(query, **{**common, **parameters})
-        params.with_defaults(_NOTHING)
-    except InvalidRequestError as error:
-        return _bad(index, line, query, parameters, common, str(error))
-    digest = _digest(query, parameters, common)
-    return Row(index=index, line=line, query=query, parameters=parameters, params=params, digest=digest)
-
-
-def _bad(
-    index: int, line: int, query: str, parameters: Mapping[str, Any], common: Mapping[str, Any], fault: str
-) -> Row:
-    digest = _digest(query or fault, parameters, common)
-    return Row(index=index, line=line, query=query, parameters=parameters, params=None, fault=fault, digest=digest)
-
-
-def _digest(query: str, parameters: Mapping[str, Any], common: Mapping[str, Any]) -> bytes:
-    asked = json.dumps([query, {**common, **parameters}], sort_keys=True, default=repr)
-    return blake2b(asked.encode(), digest_size=16).digest()
-
-
-# --- the forms
-
-
-def _text_lines(lines: Iterable[str]) -> Iterator[tuple[int, Said]]:
+def _text_rows(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
     """One query per line."""
     for number, line in _filled(lines):
-        yield number, {"query": line}
+        yield number, [("query", line)]
 
 
-def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Said]]:
+def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
     """An object, or a text, per line."""
     for number, line in _filled(lines):
         try:
             value: Any = msgspec.json.decode(line.encode("utf-8", "replace"))
         except (msgspec.DecodeError, RecursionError) as error:
-            yield number, f"it is no JSON ({error})"
+            yield number, f"it is not JSON ({error})"
             continue
         if isinstance(value, str):
             value = {"query": value}
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            yield number, [(name, item) for name, item in cast("dict[str, Any]", value).items() if item is not None]
+        else:
             yield number, "it must be an object with a query, or a text"
-            continue
-        yield number, _said((name, from_json, item) for name, item in cast("dict[str, Any]", value).items())
 
 
-def _csv_lines(lines: Iterable[str]) -> Iterator[tuple[int, Said]]:
-    """A header with a column `query`, then rows; a cell may hold line breaks, and an empty one says nothing."""
-    reader = csv.reader(lines, strict=True)
+def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
+    """A header with a column `query`, then rows; a cell may hold line breaks, and an empty cell sets nothing."""
     header: list[str] | None = None
-    for number, cells in _records(reader):
+    for number, cells in _records(csv.reader(lines, strict=True)):
         if header is None:
             header = _header(number, cells)
         elif len(cells) > len(header):
             yield number, f"it has {len(cells)} cells, but there are {len(header)} columns"
         else:
-            filled = zip(header, cells, strict=False)
-            yield number, _said((name, from_text, cell.strip()) for name, cell in filled if cell.strip())
+            yield (
+                number,
+                [(name, _Cell(cell.strip())) for name, cell in zip(header, cells, strict=False) if cell.strip()],
+            )
+
+
+class _Cell(str):
+    """A text that may stand for a value of another type."""
+
+    __slots__ = ()
+
+
+FORMATS: Mapping[str, Callable[[Iterable[str]], Iterator[tuple[int, Items]]]] = {
+    "text": _text_rows,
+    "csv": _csv_rows,
+    "jsonl": _json_rows,
+}
+"""The formats of the input, by the names of `--input-format`."""
 
 
 def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """What is neither blank nor a comment, with the number of its first line."""
+    """Yield rows that are neither blank nor comments, with the number of their first line."""
     while True:
         number = int(reader.line_num) + 1
         try:
             cells: list[str] | None = next(reader, None)
         except csv.Error as error:
-            raise click.UsageError(f"line {number}: it is no CSV ({error}).") from None
+            raise click.UsageError(f"line {number}: it is not CSV ({error}).") from None
         if cells is None:
             return
         if any(cell.strip() for cell in cells) and not cells[0].lstrip().startswith(_COMMENT):
@@ -139,15 +141,10 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 def _header(number: int, cells: list[str]) -> list[str]:
     try:
-        names = [python_name(cell) for cell in cells]
+        return list(_values([(cell, "") for cell in cells]))
     except ValueError as error:
-        raise click.UsageError(f"line {number}: {error}.") from None
-    if "query" not in names:
-        raise click.UsageError(f"line {number}: one column must be named query; these are {', '.join(names)}.")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise click.UsageError(f"line {number}: two columns are named {twice}.")
-    return names
+        text = f"line {number}: {error}. The first line must name the columns, one of them query."
+        raise click.UsageError(text) from None
 
 
 def _filled(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -157,23 +154,45 @@ def _filled(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _said(items: Iterable[tuple[str, Callable[[str, Any], Any], Any]]) -> Said:
-    said: dict[str, Any] = {}
+# --- values
+
+
+def _values(items: Items) -> dict[str, Any]:
+    """Return the values by Python name. Raises ValueError for wrong names and types."""
+    if isinstance(items, str):
+        raise ValueError(items)  # noqa: TRY004  # the reason why the row cannot be read
+    values: dict[str, Any] = {}
+    for name, value in items:
+        known = name.strip().replace("-", "_")
+        if known not in _NAMES:
+            raise ValueError(f"there is no parameter {name.strip()!r}; there are {', '.join(sorted(_NAMES))}")
+        if known in values:
+            raise ValueError(f"{known} is there twice")
+        values[known] = _value(known, value)
+    if "query" not in values:
+        raise ValueError("the query is missing")
+    return values
+
+
+def _value(name: str, value: Any) -> Any:
+    """Return the value as its parameter takes it. Raises ValueError if that is impossible."""
+    kinds = get_args(_HINTS[name])
     try:
-        for name, read, value in items:
-            known = python_name(name)
-            if known in said:
-                return f"it says {known} twice"
-            if value is not None:
-                said[known] = read(known, value)
-    except ValueError as error:
-        return str(error)
-    return said
-
-
-FORMS: Mapping[str, Callable[[Iterable[str]], Iterator[tuple[int, Said]]]] = {
-    "text": _text_lines,
-    "csv": _csv_lines,
-    "jsonl": _json_lines,
-}
-"""The forms of the input, by the names of `--input-format`."""
+        if isinstance(value, _Cell) and bool in kinds:
+            return _BOOLEANS[value.lower()]
+        if isinstance(value, _Cell) and int in kinds:
+            return int(value)
+    except KeyError:
+        raise ValueError(f"{name}={value!r} is neither true nor false") from None
+    except ValueError:
+        raise ValueError(f"{name}={value!r} is not a whole number") from None
+    if Location not in kinds or value == "":
+        return str(value) if isinstance(value, _Cell) else value
+    try:
+        if isinstance(value, Mapping):
+            return Location(**cast("Mapping[str, Any]", value))
+        return Location(*(float(part) for part in (value.split(",") if isinstance(value, str) else value)))
+    except InvalidRequestError:
+        raise
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={value!r} is not a location: write latitude, longitude and metres") from None
