@@ -85,6 +85,21 @@ def test_a_parquet_file_has_the_same_rows(bulk: Any) -> None:
     assert [row["error"] for row in rows if row["query"] == "404"] == ["NotFoundError"]
 
 
+def test_parquet_export_leaves_out_numbers_beyond_the_column(bulk: Any, numbers: dict[str, str]) -> None:
+    """The rest of the row is there, stderr says so, and the exact number stays in the lines."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    queries = sorted(numbers)
+    result = bulk("\n".join(queries), "--output", "out.parquet")
+    assert result.exit_code == 0
+    assert "out.parquet: 4 values beyond the range of the column left out; the first is in query" in result.stderr
+    rows = {row["query"]: (row["width"], row["height"]) for row in parquet.read_table("out.parquet").to_pylist()}
+    assert rows == {query: (2**63 - 1 if query.endswith("807") else None, 7) for query in queries}
+    exact = {line["query"]: line["images"][0]["width"] for line in lines("out.parquet.jsonl")}
+    assert exact == {query: int(query.split()[1]) for query in queries}
+    again = bulk("\n".join(queries), "--output", "out.parquet", "--resume")
+    assert again.exit_code == 0
+
+
 def test_results_may_go_to_stdout(run: Run, evil_url: str) -> None:
     """As they come; nothing is left behind."""
     environment = {**os.environ, "BING_IMAGES_URL": evil_url}

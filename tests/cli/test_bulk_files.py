@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -212,3 +214,90 @@ def test_bulk_overwrite_keeps_the_file_that_is_locked(bulk: Any) -> None:
     bulk("q.txt", "--output", "out.jsonl", "--overwrite", "--limit", "2")
     assert Path("out.jsonl").stat().st_ino == before
     assert queries_of("out.jsonl") == ["cat"]
+
+
+# --- files that are not regular
+
+
+def kinds(path: Path) -> int:
+    return stat.S_IFMT(path.lstat().st_mode)
+
+
+@pytest.mark.parametrize("option", [[], ["--overwrite"], ["--resume"]])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.csv.jsonl", "out.csv.draft", "out.jsonl.draft"])
+def test_bulk_output_that_is_a_pipe_is_refused_and_stays_one(bulk: Any, name: str, option: list[str]) -> None:
+    """Neither the output nor a file beside it is replaced unless it is a regular file."""
+    Path("q.txt").write_text("cat\n")
+    os.mkfifo(name)
+    output = name.removesuffix(".draft").removesuffix(".jsonl") if name.startswith("out.csv") else "out.jsonl"
+    result = bulk("q.txt", "--output", output, *option)
+    assert (result.exit_code, kinds(Path(name))) == (2, stat.S_IFIFO)
+    assert "not a regular file" in result.stderr
+    assert "--output -" in result.stderr
+    assert {path.name for path in Path().iterdir()} == {"q.txt", name}
+
+
+@pytest.mark.parametrize("option", [[], ["--overwrite"], ["--resume"]])
+def test_bulk_output_that_is_a_device_is_refused_and_stays_one(bulk: Any, option: list[str]) -> None:
+    """As root, a regular file in place of `/dev/null` would break the machine."""
+    Path("q.txt").write_text("cat\n")
+    before = Path(os.devnull).stat()
+    for output in (os.devnull, "link"):
+        if output == "link":
+            Path("link").symlink_to(os.devnull)
+        result = bulk("q.txt", "--output", output, "--output-format", "jsonl", *option)
+        assert result.exit_code == 2
+        assert "/dev/null is not a regular file" in result.stderr
+    after = Path(os.devnull).stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert not [path for path in Path("/dev").iterdir() if path.name.startswith("null.")]
+
+
+def test_bulk_output_that_is_a_socket_is_refused(bulk: Any) -> None:
+    Path("q.txt").write_text("cat\n")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("out.jsonl")
+        assert bulk("q.txt", "--output", "out.jsonl", "--overwrite").exit_code == 2
+    assert kinds(Path("out.jsonl")) == stat.S_IFSOCK
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_bulk_output_that_is_a_link_is_written_at_its_target(bulk: Any, name: str, exists: bool) -> None:
+    """So are the files beside it; the link stays."""
+    Path("q.txt").write_text("cat\n")
+    Path("results").mkdir()
+    if exists:
+        Path("results", name).write_text("")
+    Path(name).symlink_to(f"results/{name}")
+    assert bulk("q.txt", "--output", name, "--overwrite").exit_code == 0
+    assert bulk("q.txt", "--output", name, "--resume").exit_code == 0
+    assert Path(name).is_symlink()
+    assert Path("results", name).stat().st_size > 0
+    assert {path.name for path in Path().iterdir()} == {"q.txt", "results", name}
+
+
+def test_bulk_output_that_is_a_link_to_itself_or_to_no_folder_is_refused(bulk: Any) -> None:
+    Path("q.txt").write_text("cat\n")
+    Path("out.jsonl").symlink_to("out.jsonl")
+    Path("lost.jsonl").symlink_to("no/folder.jsonl")
+    assert bulk("q.txt", "--output", "out.jsonl", "--overwrite").exit_code == 2
+    assert "there is no folder" in bulk("q.txt", "--output", "lost.jsonl").stderr
+    assert Path("out.jsonl").is_symlink()
+
+
+def test_bulk_output_beside_a_link_does_not_write_through_it(bulk: Any) -> None:
+    Path("q.txt").write_text("cat\n")
+    Path("precious").write_text("precious")
+    Path("out.csv.draft").symlink_to("precious")
+    assert bulk("q.txt", "--output", "out.csv").exit_code == 2
+    assert Path("precious").read_text() == "precious"
+
+
+def test_bulk_output_to_dev_stdout_is_refused_with_a_hint(run: Run, evil_url: str, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("cat\n")
+    settings: dict[str, Any] = {"env": {**os.environ, "BING_IMAGES_URL": evil_url}, "cwd": tmp_path}
+    done = run("bulk", "q.txt", "--output", "/dev/stdout", "--output-format", "jsonl", **settings)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"--output -" in done.stderr
+    assert not list(Path("/dev").glob("stdout.*"))

@@ -139,7 +139,10 @@ async def _search(settings: BulkOptions, service: Service, checkpoint: Checkpoin
             await run()
         checkpoint.sync()
         if files.output is not None and files.lines is not None and files.form != "jsonl":
-            export(files.lines, files.output, files.form)
+            problems = export(files.lines, files.output, files.form)
+            if problems:
+                left_out = f"{count_of(len(problems), 'value')} beyond the range of the column left out"
+                print_error(f"{files.output}: {left_out}; the first is in {problems[0]}.")
         summary = Summary(run, cost, can_resume=files.output is not None)
         if files.report is not None:
             queries = count_of(summary.tally.queries, "query", "queries")

@@ -49,12 +49,12 @@ class BulkOptions:
         if output is None and (resume or options["overwrite"] or form == "parquet"):
             named = "Parquet" if form == "parquet" else "--resume, --retry-failed and --overwrite"
             raise click.UsageError(f"{named} cannot be used with results on stdout: add --output.")
-        for file in (output, options["report"]):
-            if file is not None and not file.parent.is_dir():
-                raise click.UsageError(f"{file}: there is no folder {file.parent}.")
+        report = options["report"]
+        if report is not None and not report.parent.is_dir():
+            raise click.UsageError(f"{report}: there is no folder {report.parent}.")
         if form == "parquet":
             check_arrow()
-        files = OutputFiles(output=output, form=form, report=options["report"])
+        files = OutputFiles.at(output, form, report)
         files.check_distinct(queries)
         source = Source(
             path=queries,

@@ -32,6 +32,30 @@ class OutputFiles:
     form: str
     report: Path | None
 
+    @classmethod
+    def at(cls, output: Path | None, form: str, report: Path | None) -> OutputFiles:
+        """Return the files of an output; a symbolic link stands for its target.
+
+        Raises `click.UsageError` if one of the files that are replaced is not a regular file.
+        """
+        is_regular = output is None or not output.exists() or output.is_file()
+        target = Path(os.path.realpath(output)) if output is not None and output.is_symlink() else output
+        files = cls(output=target, form=form, report=report)
+        for file in files.written:
+            if not is_regular or (os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode)):
+                raise click.UsageError(f"{file} is not a regular file, so results cannot be kept there. For a pipe or "
+                                       "a device, write to stdout (--output -) and redirect it.")  # fmt: skip
+            if not file.parent.is_dir():
+                raise click.UsageError(f"{file}: there is no folder {file.parent}.")
+        return files
+
+    @property
+    def written(self) -> list[Path]:
+        """All files that are written for the output."""
+        if self.output is None or self.lines is None:
+            return []
+        return list(dict.fromkeys((self.output, self.lines, draft_of(self.lines), draft_of(self.output))))
+
     @property
     def lines(self) -> Path | None:
         """The JSON lines: the output itself, or the file from which CSV or Parquet is exported."""
@@ -79,9 +103,8 @@ class OutputFiles:
         yield "--output", self.output or sys.stdout
         if self.report is not None:
             yield "--report", self.report
-        if self.output is not None and self.lines is not None:
-            for file in {self.lines, draft_of(self.lines), draft_of(self.output)} - {self.output}:
-                yield f"{file.name}, which --output needs as well,", file
+        for file in self.written[1:]:
+            yield f"{file.name}, which --output needs as well,", file
 
 
 def _are_same(file: Path | IO[str], other: Path | IO[str]) -> bool:
