@@ -13,7 +13,8 @@ from attrs import frozen
 from cloup import option, option_group
 
 from .._config import environment
-from .._session import DEFAULT_BASE_URL, ImageSearchSession
+from .._protocol.request_building import Service as Address
+from .._session import DEFAULT_BASE_URL, LOCAL_ORIGIN, ImageSearchSession
 from .progress_bar import ProgressBar
 from .streams import print_error
 
@@ -51,6 +52,11 @@ class Service:
             return "OpenMoji"
         url = environment()[1] or DEFAULT_BASE_URL
         return urlsplit(url if "://" in url else f"https://{url}").hostname or url
+
+    @property
+    def address(self) -> Address:
+        """Its base URL. Raises `InvalidRequestError` if it is not valid."""
+        return Address.at(f"{LOCAL_ORIGIN}/v7.0" if self.is_local else environment()[1] or DEFAULT_BASE_URL)
 
     @property
     def credits(self) -> str:

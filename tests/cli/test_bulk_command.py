@@ -28,8 +28,9 @@ def bulk(invoke: Invoke, evil_url: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("BING_IMAGES_URL", evil_url)
     monkeypatch.chdir(tmp_path)
 
-    def run(queries: str, *options: str, name: str = "queries.txt") -> Any:
-        Path(name).write_text(queries)
+    def run(queries: str | None, *options: str, name: str = "queries.txt") -> Any:
+        if queries is not None:
+            Path(name).write_text(queries)
         return invoke("bulk", name, "--rate", "none", *options)
 
     return run
@@ -314,12 +315,90 @@ def test_the_report_has_pictures(invoke: Invoke, folder: Path, tmp_path: Path) -
     assert report.read_text().count("data:image/") == 2
 
 
-def test_a_question_that_cannot_be_sent_is_a_failure_of_its_own(bulk: Any) -> None:
-    """An address that is too long is noticed only when it is written down; the others are asked."""
-    result = bulk(f"cat\n{'x' * 3_000}\ndog\n", "--output", "out.jsonl")
+@pytest.mark.parametrize(
+    ("data", "name", "options", "words"),
+    [
+        (b"cat\n" + b"x" * 3_000 + b"\ndog\n", "q.txt", [], "line 2: The URL would have 3,0"),
+        (b"q\n" + "я".encode() * 500, "q.txt", [], "line 2: The URL would have"),
+        (b"x" * 2_000 + b"\n", "q.txt", ["--license", "modifycommercially", "--min-file-size", "1"], "line 1: The URL"),
+        (b"cat\n\0\n", "q.txt", [], "line 2: query='\\x00' is not allowed: it holds the control character U+0000"),
+        (b"cat\ndo\x1bg\n", "q.txt", [], "line 2: query='do\\x1bg' is not allowed: it holds the control character"),
+        (b"cat\n\xe2\x80\x8b\n", "q.txt", [], "line 2: query='\\u200b' is not allowed: it must not be blank"),
+        (b'"cat"\n"\\u0000"\n', "q.jsonl", [], "line 2: query='\\x00' is not allowed"),
+        ("cat\ndog\n".encode("utf-16-le"), "q.txt", [], "line 1: query='c\\x00a\\x00t\\x00' is not allowed"),
+        ("cat\ndog\n".encode("utf-16-be"), "q.txt", [], "line 1: query='\\x00c\\x00a\\x00t\\x00' is not allowed"),
+        ("кот\n".encode("utf-16-le"), "q.txt", [], "it holds the control character U+0004"),
+        ("cat\ndog\n".encode("utf-16"), "q.txt", [], "q.txt, line 1: it is not UTF-8 (byte 0xFF)"),
+        ("cat\ndog\n".encode("utf-32"), "q.txt", [], "q.txt, line 1: it is not UTF-8 (byte 0xFF)"),
+        ("query\ncat\n".encode("utf-16-le"), "q.csv", [], "q.csv, line 1: there is no parameter"),
+        ("cat\n\ncaf\u00e9\n".encode("latin-1"), "q.txt", [], "q.txt, line 3: it is not UTF-8 (byte 0xE9)"),
+        ('"caf\u00e9"\n'.encode("latin-1"), "q.jsonl", [], "q.jsonl, line 1: it is not UTF-8 (byte 0xE9)"),
+        (b"query\nx\ncaf\xe9\n", "q.csv", [], "q.csv, line 3: it is not UTF-8 (byte 0xE9)"),
+        (b"\x1f\x8b\x08\0\0\0", "q.txt", [], "q.txt, line 1: it is not UTF-8 (byte 0x8B)"),
+        (b"", "q.json", [], "q.json, it is not a JSON array"),
+        (b'{"query": "cat"}', "q.json", [], "q.json, it is not a JSON array"),
+        (b'"cat"\n"dog"\n', "q.json", [], "use --input-format jsonl"),
+        (b'[\n "cat",\n\n {"query": "x",\n "colour": 1}, 5\n]', "q.json", [], "line 4: there is no parameter 'colour'"),
+        (b'[\n "cat",\n\n {"query": "x"\n}, 5\n]', "q.json", [], "line 5: it must be an object with a query"),
+        (b"[]", "q.json", [], "q.json contains no query"),
+        (b"query\tcolor\ncat\treed\n", "q.tsv", [], "line 2: color='reed' is not allowed"),
+        (b"cat\tdog\n", "q.tsv", [], "q.tsv, line 1: there is no parameter 'cat'"),
+    ],
+)  # fmt: skip
+def test_bulk_input_that_is_not_valid_is_refused_before_anything_is_sent(
+    bulk: Any, monkeypatch: pytest.MonkeyPatch, data: bytes, name: str, options: list[str], words: str
+) -> None:
+    """With file, line and reason; nothing is created."""
+    monkeypatch.setattr("bing_images_async.cli.bulk.bulk_command._search", None)
+    Path(name).write_bytes(data)
+    result = bulk(None, "--output", "out.jsonl", *options, name=name)
     assert result.exit_code == 2
-    assert len(lines()) == 3
-    assert [line["error"]["kind"] for line in lines() if line["error"] is not None] == ["InvalidRequestError"]
+    assert words in result.stderr
+    assert not Path("out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"query\tmin-width\ncat\t3\ndog\t\n", "q.tsv"),
+        (b"query\tmin-width\ncat\t3\ndog\t\n", "q.TAB"),
+        (b'["dog", {"query": "cat", "min-width": 3}]', "q.json"),
+        (b'\xef\xbb\xbf[\n{"query": "dog"}\n,{"query": "cat", "min_width": 3}]\n', "q.json"),
+        (b"\xef\xbb\xbfquery,min-width\ncat,3\ndog,\n", "q.csv"),
+        (b"\xef\xbb\xbfquery\tmin-width\r\ncat\t3\r\ndog\t\r\n", "q.tsv"),
+    ],
+)
+def test_bulk_input_is_read_as_its_extension_says(bulk: Any, data: bytes, name: str) -> None:
+    Path(name).write_bytes(data)
+    assert bulk(None, "--output", "out.jsonl", name=name).exit_code == 0
+    found = sorted((line["query"], line["parameters"]) for line in lines())
+    assert found == [("cat", {"min_width": 3}), ("dog", {})]
+
+
+@pytest.mark.parametrize(
+    "query", ["a\tb", "a\u200db", "\N{FAMILY}", "שָׁלוֹם", "می\u200cخواهم", "\U0001f468\u200d\U0001f469", "\ue000"]
+)
+def test_bulk_query_with_joiners_marks_or_white_space_is_sent(bulk: Any, query: str) -> None:
+    """Several scripts and emoji need them."""
+    assert bulk(f"{query}\n", "--output", "out.jsonl").exit_code == 0
+    assert queries_of() == [query]
+
+
+def test_bulk_on_stdin_a_row_that_cannot_be_sent_is_a_failure_of_its_own(run: Run, evil_url: str) -> None:
+    """It costs no request."""
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    done = run("bulk", "-", "--rate", "none", input=b"cat\n" + b"x" * 3_000 + b"\n\0\ndog\n", env=environment)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 2
+    assert [line["requests"] for line in found if line["error"] is not None] == [0, 0]
+    assert sorted(line["query"] for line in found if line["error"] is None) == ["cat", "dog"]
+
+
+def test_search_query_of_control_characters_is_refused(invoke: Invoke) -> None:
+    for query in ("a\0b", "\x1b[2J", "\u200b", "\u202e", "\x85\u2060"):
+        result = invoke("search", query)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert len(result.stderr.splitlines()) == 1
 
 
 def test_an_input_that_never_ends_is_left_when_time_is_over(evil_url: str, tmp_path: Path) -> None:

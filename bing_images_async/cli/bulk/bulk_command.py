@@ -22,6 +22,7 @@ from .bulk_options import BulkOptions, read_rate
 from .checkpoint import Checkpoint
 from .export import export
 from .input_file import validate_input
+from .input_rows import FORMATS
 from .progress_display import ProgressDisplay
 from .report_page import report_of, sample_cards
 from .results import COLUMNS, encode, table_rows
@@ -49,7 +50,7 @@ _FILE_OR_DASH = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 )  # fmt: skip
 @option_group(
     "Input",
-    option("--input-format", type=click.Choice(["text", "csv", "jsonl"]),
+    option("--input-format", type=click.Choice(list(FORMATS)),
            help="Needed for other extensions.  [default: text]"),
 )  # fmt: skip
 @option_group(
@@ -78,22 +79,23 @@ _FILE_OR_DASH = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 def bulk(folder: Path | None, **options: Any) -> Exit:
     """Find images for many queries: those in the file QUERIES, - for stdin.
 
-    A text file has one query per line. A .csv has a column query, and optional columns named as the options
-    below, which apply to that row. A .jsonl has an object per line, with the same names. Lines that begin with
-    # are comments. Search options apply to all rows that do not set them.
+    A text file has one query per line. A .csv or .tsv has a column query, and optional columns named as the
+    options below, which apply to that row. A .jsonl has an object per line, a .json an array of objects, with the
+    same names. Lines that begin with # are comments. Search options apply to all rows that do not set them.
 
     \b
     Examples:
       bing-images bulk queries.txt --output images.jsonl --rate 50 --resume
       bing-images bulk products.csv --output images.csv --limit 5 --license share
       bing-images bulk queries.jsonl --output images.parquet --report report.html --budget 10000
-      cut -f1 words.tsv | bing-images bulk - | jq -r .images[0].contentUrl
+      cut -f1 words.txt | bing-images bulk - | jq -r .images[0].contentUrl
 
     With --resume, a run that was interrupted or killed continues where it was. Exit codes: 0 all answered,
     1 nothing found at all, 2 wrong input or some queries refused, 3 key or quota, 4 network, service, budget or
     time; failed queries decide the code, even if others found images.
     """
-    settings = BulkOptions.of(options)
+    service = Service(folder=folder)
+    settings = BulkOptions.of(options, service)
     files, source = settings.files, settings.source
     is_resumed = files.check_existing(resume=settings.resume, overwrite=settings.values["overwrite"])
     # The input of a new run is validated before anything is created or removed.
@@ -107,7 +109,7 @@ def bulk(folder: Path | None, **options: Any) -> Exit:
             checkpoint.clear()
             if files.output != files.lines:
                 files.output.unlink(missing_ok=True)
-        return _run(settings, Service(folder=folder), checkpoint, total)
+        return _run(settings, service, checkpoint, total)
 
 
 def _run(settings: BulkOptions, service: Service, checkpoint: Checkpoint, total: int | None) -> Exit:

@@ -14,6 +14,7 @@ from ..._pipeline.budget import Budget
 from ..._pipeline.rate_limit import RateLimit
 from ...params import SearchParams
 from ..parameter_options import option_name, selected
+from ..service_options import Service
 from .export import check_arrow
 from .input_file import INPUT_FORMATS, Source
 from .output_files import OUTPUT_FORMATS, OutputFiles
@@ -33,7 +34,7 @@ class BulkOptions:
     """The options by name."""
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> BulkOptions:
+    def of(cls, options: Mapping[str, Any], service: Service) -> BulkOptions:
         """Read the options. Raises `click.UsageError` if they contradict each other."""
         queries: Path = options["queries"]
         if queries != Path("-") and not queries.exists():
@@ -60,6 +61,7 @@ class BulkOptions:
             path=queries,
             form=options["input_format"] or INPUT_FORMATS.get(queries.suffix.lower(), "text"),
             common=selected(SearchParams, options),
+            address=service.address,
             limits=(options["pages"], options["limit"]),
         )
         return cls(source=source, files=files, values=options)

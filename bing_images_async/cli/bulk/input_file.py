@@ -18,12 +18,16 @@ from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 from anyio.streams.memory import MemoryObjectSendStream
 from attrs import frozen
 
+from ..._protocol.request_building import Service as Address, build
+from ...params import SearchParams
 from ..streams import print_error
 from .input_rows import Row, read_rows
 
 __all__ = ["INPUT_FORMATS", "Source", "validate_input"]
 
-INPUT_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+INPUT_FORMATS = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+}  # fmt: skip
 """By extension; any other file is text."""
 _READ_AHEAD = 64  # rows
 _MAX_SHOWN = 10  # invalid rows
@@ -38,6 +42,8 @@ class Source:
     form: str
     common: Mapping[str, Any]
     """Parameters for all rows."""
+    address: Address
+    """Of the service, which limits the length of URLs."""
     limits: Sequence[object] = ()
     """Other options that change the result of a row."""
 
@@ -55,18 +61,19 @@ class Source:
         """Yield all rows. Raises `click.UsageError` if the input cannot be read."""
         try:
             with self._open() as file:
-                yield from read_rows(file, self.form, self.common, self.limits)
-        except UnicodeDecodeError as error:
-            raise click.UsageError(f"{self.name} is not UTF-8 ({error.reason} at byte {error.start}).") from None
+                yield from read_rows(file, self.form, self.common, self.limits, self._build)
         except click.UsageError as error:
             raise click.UsageError(f"{self.name}, {error.message}") from None
 
+    def _build(self, params: SearchParams) -> None:
+        build(self.address, "search", params)
+
     def _open(self) -> IO[str]:
         if self.path != Path("-"):
-            return self.path.open(encoding="utf-8-sig", newline="")
+            return self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
         try:
             # A duplicate: a thread that waits for `sys.stdin` would delay the end of the process.
-            return os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8-sig", newline="")
+            return os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8-sig", errors="surrogateescape", newline="")
         except (AttributeError, OSError):
             raise click.UsageError("the queries are -, but there is no stdin.") from None
 

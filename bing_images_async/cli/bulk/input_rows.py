@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any, cast, get_args, get_type_hints
 
@@ -20,6 +22,7 @@ from ..parameter_options import NO_OPTIONS
 __all__ = ["FORMATS", "Row", "read_rows"]
 
 _COMMENT = "#"
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _NO_DEFAULTS = CommonParams()
 _HINTS = get_type_hints(SearchParams)
 _NAMES = tuple(field.name for field in attrs.fields(SearchParams) if field.name not in NO_OPTIONS)
@@ -50,19 +53,24 @@ Items = Iterable[tuple[str, Any]] | str
 
 
 def read_rows(
-    lines: Iterable[str], form: str, common: Mapping[str, Any], limits: Sequence[object] = ()
+    lines: Iterable[str],
+    form: str,
+    common: Mapping[str, Any],
+    limits: Sequence[object] = (),
+    check: Callable[[SearchParams], object] = lambda _: None,
 ) -> Iterator[Row]:
     """Yield the rows of a text in the given format (one of `FORMATS`); lazily.
 
-    `common` are parameters for every row that does not set them; `limits` belong to the digest. Raises
-    `click.UsageError` if nothing after an error could be understood.
+    `common` are parameters for every row that does not set them; `limits` belong to the digest; `check` raises
+    `InvalidRequestError` for a search that cannot be sent. Raises `click.UsageError` if nothing after an error could
+    be understood.
     """
-    for index, (line, items) in enumerate(FORMATS[form](lines)):
+    for index, (line, items) in enumerate(FORMATS[form](_decoded(lines))):
         params, fault, values = None, "", dict[str, Any]()
         try:
             values = _values(items)
             params = SearchParams(**{**common, **values})
-            params.with_defaults(_NO_DEFAULTS)
+            check(params.with_defaults(_NO_DEFAULTS))
         except ValueError as error:  # so is InvalidRequestError
             params, fault = None, str(error)
         query = str(values.pop("query", ""))
@@ -80,26 +88,45 @@ def _text_rows(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
         yield number, [("query", line)]
 
 
-def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
+def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
     """An object, or a text, per line."""
     for number, line in _filled(lines):
-        try:
-            value: Any = msgspec.json.decode(line.encode("utf-8", "replace"))
-        except (msgspec.DecodeError, RecursionError) as error:
-            yield number, f"it is not JSON ({error})"
-            continue
-        if isinstance(value, str):
-            value = {"query": value}
-        if isinstance(value, dict):
-            yield number, [(name, item) for name, item in cast("dict[str, Any]", value).items() if item is not None]
-        else:
-            yield number, "it must be an object with a query, or a text"
+        yield number, _json_items(line.encode("utf-8", "replace"))
 
 
-def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
+def _json_array(lines: Iterable[str]) -> Iterator[tuple[int, Items]]:
+    """An array of objects or texts."""
+    document = "".join(lines).encode("utf-8", "replace")
+    try:
+        items = msgspec.json.decode(document, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        text = f"it is not a JSON array ({error}); for one object per line, use --input-format jsonl"
+        raise click.UsageError(text) from None
+    number, end = 1, 0
+    for item in map(bytes, items):
+        start = document.index(item, end)
+        number += document.count(b"\n", end, start)
+        yield number, _json_items(item)
+        end = start + len(item)
+        number += item.count(b"\n")
+
+
+def _json_items(document: bytes) -> Items:
+    try:
+        value: Any = msgspec.json.decode(document)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return f"it is not JSON ({error})"
+    if isinstance(value, str):
+        value = {"query": value}
+    if not isinstance(value, dict):
+        return "it must be an object with a query, or a text"
+    return [(name, item) for name, item in cast("dict[str, Any]", value).items() if item is not None]
+
+
+def _csv_rows(lines: Iterable[str], *, delimiter: str = ",") -> Iterator[tuple[int, Items]]:
     """A header with a column `query`, then rows; a cell may hold line breaks, and an empty cell sets nothing."""
     header: list[str] | None = None
-    for number, cells in _records(csv.reader(lines, strict=True)):
+    for number, cells in _records(csv.reader(lines, strict=True, delimiter=delimiter)):
         if header is None:
             header = _header(number, cells)
         elif len(cells) > len(header):
@@ -120,7 +147,9 @@ class _Cell(str):
 FORMATS: Mapping[str, Callable[[Iterable[str]], Iterator[tuple[int, Items]]]] = {
     "text": _text_rows,
     "csv": _csv_rows,
-    "jsonl": _json_rows,
+    "tsv": partial(_csv_rows, delimiter="\t"),
+    "jsonl": _json_lines,
+    "json": _json_array,
 }
 """The formats of the input, by the names of `--input-format`."""
 
@@ -145,6 +174,15 @@ def _header(number: int, cells: list[str]) -> list[str]:
     except ValueError as error:
         text = f"line {number}: {error}. The first line must name the columns, one of them query."
         raise click.UsageError(text) from None
+
+
+def _decoded(lines: Iterable[str]) -> Iterator[str]:
+    """Check lines that were decoded with `surrogateescape`."""
+    for number, line in enumerate(lines, 1):
+        wrong = None if line.isascii() else _UNDECODED.search(line)
+        if wrong is not None:
+            raise click.UsageError(f"line {number}: it is not UTF-8 (byte 0x{ord(wrong[0]) - 0xDC00:02X}).")
+        yield line
 
 
 def _filled(lines: Iterable[str]) -> Iterator[tuple[int, str]]:

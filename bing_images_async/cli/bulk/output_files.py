@@ -43,8 +43,8 @@ class OutputFiles:
         files = cls(output=target, form=form, report=report)
         for file in files.written:
             if not is_regular or (os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode)):
-                raise click.UsageError(f"{file} is not a regular file, so results cannot be kept there. For a pipe or "
-                                       "a device, write to stdout (--output -) and redirect it.")  # fmt: skip
+                text = f"{file if is_regular else output} is not a regular file, so results cannot be kept there. "
+                raise click.UsageError(f"{text}For a pipe or a device, redirect stdout (--output -).")
             if not file.parent.is_dir():
                 raise click.UsageError(f"{file}: there is no folder {file.parent}.")
         return files
