@@ -352,7 +352,7 @@ def test_parameters_of_other_endpoints_do_not_exist() -> None:
 
 @given(st.text())
 def test_any_text_is_a_query_or_refused(query: str) -> None:
-    """A query is sent as it was given, unless nothing of it is visible, or it holds control characters or surrogates."""
+    """A query is sent as it was given, unless nothing of it is visible or it holds controls or surrogates."""
     try:
         params = SearchParams(query)
     except InvalidRequestError:

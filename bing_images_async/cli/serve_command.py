@@ -10,6 +10,7 @@ import click
 import cloup
 from cloup import option, option_group
 
+from .._config import decoded
 from .exit_codes import Exit, UnavailableError
 from .progress_bar import ProgressBar
 from .service_options import emulator_required
@@ -90,9 +91,11 @@ def _print_address(url: str) -> None:
 def _read_keys(file: Path) -> list[str]:
     """Return the keys in a file; blank lines and comments (#) are skipped."""
     try:
-        lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as fault:
-        raise click.UsageError(f"--keys-file {file} cannot be read ({type(fault).__name__}).") from None
+        lines = [line.strip() for line in decoded(file.read_bytes()).splitlines()]
+    except OSError as error:
+        raise click.UsageError(f"--keys-file {file} cannot be read ({type(error).__name__}).") from None
+    if any("\ufffd" in line for line in lines):
+        raise click.UsageError(f"--keys-file {file} is not UTF-8.")
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
         raise click.UsageError(f"--keys-file {file} contains no key, so every request would be refused.")

@@ -72,6 +72,30 @@ def test_keys_from_a_file_let_in_and_keep_out(
     assert KEY not in refused.stderr + let_in.stdout + healthy.stdout
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_serve_keys_file_with_a_byte_order_mark_accepts_its_first_key(
+    folder: Path, tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "keys").write_text(f"{KEY}\n{'second' * 6}\n", encoding)
+    with serving("--folder", str(folder), "--keys-file", str(tmp_path / "keys")) as (url, _):
+        for key, status in ((KEY, 200), ("second" * 6, 200), ("x" * 32, 401)):
+            headers = {"Ocp-Apim-Subscription-Key": key}
+            found = httpx.get(f"{url}/v7.0/images/search", params={"q": "boat"}, headers=headers)
+            assert found.status_code == status
+
+
+def test_key_file_that_is_refused_is_named_as_the_user_set_it(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("schlüssel-0123456789abcdef01234")
+    monkeypatch.setenv("BING_IMAGES_KEY_FILE", str(tmp_path / "key"))
+    result = invoke("search", "boat")
+    assert result.exit_code == 2
+    assert "BING_IMAGES_KEY_FILE=" in result.stderr
+    assert "BING_IMAGES_KEY " not in result.stderr
+    assert "0123456789" not in result.stderr
+
+
 @pytest.mark.parametrize("text", [None, "# no key\n", "\xff"])
 def test_a_keys_file_without_keys_is_two(invoke: Invoke, tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "keys"
