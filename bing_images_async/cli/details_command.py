@@ -38,9 +38,10 @@ def details(**options: Any) -> Exit:
     \b
     Examples:
       bing-images details --image cat.jpg
-      bing-images details --image-url https://example.com/cat.jpg --modules Tags,SimilarImages
+      bing-images details --image-url "$(bing-images search cat --jsonl | jq -r .contentUrl | head -1)"
+      bing-images details --image cat.jpg --modules Tags,SimilarImages
       bing-images details --image cat.jpg --crop 0,0,0.5,1 --html similar.html
-      curl -s https://example.com/cat.jpg | bing-images details --image - --json
+      bing-images details --image - --json < cat.jpg
 
     --jsonl and --csv list the images of all modules, each with the name of its module. Exit codes: 0 found,
     1 nothing known, 2 wrong request, 3 key or quota, 4 network or service.

@@ -24,6 +24,7 @@ from .._session import DEFAULT_BASE_URL
 from .._version import __version__
 from ..errors import BingImagesError
 from .exit_codes import Exit, exit_code
+from .output_options import count_of
 from .parameter_options import as_options
 from .sanitize import visible
 from .service_options import Service, emulator_required, open_session, service_options
@@ -192,8 +193,8 @@ async def _search(service: Service) -> Finding:
         return Finding("BAD", "a search", error.format_message())
     took = f"in {answer.meta.elapsed * 1_000:,.0f} ms"
     if answer.problems:
-        text = f"answered {took}; {len(answer.problems)} values could not be decoded: "
+        text = f"answered {took}; {count_of(len(answer.problems), 'value')} not decoded: "
         return Finding("note", "a search", f"{text}{answer.problems[0].path}: {answer.problems[0].reason}")
     if not answer.value:
         return Finding("note", "a search", f'answered {took}, but found nothing for "cat"')
-    return Finding("ok", "a search", f'"cat" found {len(answer.value)} images {took}')
+    return Finding("ok", "a search", f'"cat" found {count_of(len(answer.value), "image")} {took}')

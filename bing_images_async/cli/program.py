@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -24,6 +25,8 @@ from .trending_command import trending
 
 __all__ = ["Program", "program"]
 
+_MIN_WIDTH = 20  # columns
+
 
 class Program(cloup.Group):
     """A group whose commands return an `Exit`. No error ends in a traceback."""
@@ -31,6 +34,9 @@ class Program(cloup.Group):
     def main(self, *arguments: Any, **settings: Any) -> Any:
         """Run the command and exit."""
         settings["standalone_mode"] = False
+        columns = os.environ.get("COLUMNS", "")
+        if not columns.isdecimal() or int(columns) < _MIN_WIDTH:
+            os.environ.pop("COLUMNS", None)  # the size of the terminal counts; rich would print nothing
         try:
             code = super().main(*arguments, **settings)
         except Exception as error:  # noqa: BLE001  # unforeseen errors are reported in one line, too

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from textwrap import fill
 from typing import TextIO
 
 import click
+from rich.console import Console
 
 from .sanitize import visible
 
@@ -27,9 +29,13 @@ def read_stdin(parameter: str, limit: int) -> bytes:
 
 
 def print_error(message: str) -> None:
-    """Print one line to stderr; its indentation is kept."""
-    indent = len(message) - len(message.lstrip(" "))
-    click.echo(" " * indent + visible(message), err=True)
+    """Print one line to stderr; its indentation is kept. A terminal gets as many lines as it needs, of whole words."""
+    indent = " " * (len(message) - len(message.lstrip(" ")))
+    line = indent + visible(message)
+    if is_terminal(sys.stderr):
+        width = Console(stderr=True).width
+        line = fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    click.echo(line, err=True)
 
 
 def print_hint(message: str) -> None:

@@ -122,6 +122,18 @@ def test_limits_count_for_each_query(
     assert [(line["requests"], line["stopReason"]) for line in lines("b.jsonl")] == [(2, "max_pages")] * 2
 
 
+def test_bulk_counts_one_in_the_singular(bulk: Any, invoke: Invoke, folder: Path) -> None:
+    """In the summary, the report, the errors and on the contact sheet."""
+    result = bulk("width 9223372036854775807\n", "--output", "out.jsonl", "--report", "report.html")
+    assert result.stderr.startswith("1 query: 1 answered with 1 image (0 with none), 0 failed.\n1 request in ")
+    html = Path("report.html").read_text()
+    assert "<b>1</b><span>image</span>" in html
+    assert "1 query to 127.0.0.1" in html
+    assert "1 of 1 query not valid" in bulk("\0\n", "--output", "other.jsonl").stderr
+    page = invoke("search", "tree", "--folder", str(folder), "--html", "-").stdout
+    assert re.search(r"<p>1 image from ", page)
+
+
 # --- what cannot be
 
 

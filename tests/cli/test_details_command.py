@@ -82,6 +82,15 @@ def test_a_wrong_question_is_one_line_and_two(invoke: Invoke, folder: Path, argu
     assert words in result.stderr
 
 
+def test_details_image_url_of_the_help_is_answered(invoke: Invoke, folder: Path) -> None:
+    """The example takes the address from a search, since the service fetches nothing from elsewhere."""
+    text = invoke("details", "--help").stdout
+    assert '--image-url "$(bing-images search cat --jsonl | jq -r .contentUrl | head -1)"' in text
+    first = invoke("search", "boat", "--folder", str(folder), "--jsonl").stdout.splitlines()[0]
+    result = invoke("details", "--image-url", json.loads(first)["contentUrl"], "--folder", str(folder), "--json")
+    assert result.exit_code == 0
+
+
 @pytest.mark.parametrize("data", [b"", b"x" * (2**20 + 1)])
 def test_an_upload_that_cannot_be_is_two(invoke: Invoke, folder: Path, data: bytes) -> None:
     result = invoke("details", "--image", "-", "--folder", str(folder), input=data)

@@ -213,11 +213,37 @@ def test_a_table_fits_the_terminal(deep_url: str, columns: int) -> None:
     assert max(map(len, table)) <= columns
 
 
+@pytest.mark.parametrize("value", ["0", "00", "-1", "", "x", "1", "19", "80"])
+def test_table_is_printed_whatever_columns_says(deep_url: str, value: str) -> None:
+    """A width that no table fits is ignored: the size of the terminal counts."""
+    seen, code = on_terminal("search", "boat", columns=80, BING_IMAGES_URL=deep_url, COLUMNS=value)
+    table = [line for line in _plain(seen).splitlines() if line.strip()]
+    assert code == 0
+    assert table[0].split()[:2] == ["Name", "Size"]
+    assert len(table) >= 30
+
+
+@pytest.mark.parametrize("columns", [40, 60, 77, 200])
+def test_message_on_a_terminal_breaks_between_words(tmp_path: Path, evil_url: str, columns: int) -> None:
+    """An option is never split, so it can be copied."""
+    (tmp_path / "out.jsonl").write_text("x")
+    (tmp_path / "q.txt").write_text("cat\n")
+    seen, code = on_terminal(
+        "bulk", str(tmp_path / "q.txt"), "--output", str(tmp_path / "out.jsonl"), columns=columns,
+        BING_IMAGES_URL=evil_url,
+    )  # fmt: skip
+    lines = seen.splitlines()
+    assert code == 2
+    assert max((len(line) for line in lines if "/" not in line), default=0) <= columns
+    assert [word for word in seen.split() if word.startswith("--")] == ["--resume", "--overwrite", "--help)"]
+    assert " ".join(seen.split()).startswith("Error: ")
+
+
 def test_a_terminal_gets_links_bold_heads_and_a_hint(deep_url: str) -> None:
     seen, _ = on_terminal("search", "boat", BING_IMAGES_URL=deep_url)
     assert "\x1b[1m" in seen
     assert f";{deep_url}/content/" in seen
-    assert "--html sheet.html" in seen
+    assert "--html sheet.html" in " ".join(seen.split())
 
 
 def test_no_color_is_respected(deep_url: str) -> None:

@@ -20,6 +20,7 @@ from attrs import frozen
 
 from ..._protocol.request_building import Service as Address, build
 from ...params import SearchParams
+from ..output_options import count_of
 from ..streams import print_error
 from .input_rows import Row, read_rows
 
@@ -127,7 +128,9 @@ def validate_input(source: Source, known: Mapping[int, str]) -> int | None:
                 print_error(f"  line {row.line}: {row.fault}")
     if invalid:
         more = "" if invalid <= _MAX_SHOWN else f" (the first {_MAX_SHOWN} are above)"
-        raise click.UsageError(f"{invalid:,} of {count:,} queries are not valid{more}; nothing was sent.")
+        raise click.UsageError(
+            f"{invalid:,} of {count_of(count, 'query', 'queries')} not valid{more}; nothing was sent."
+        )
     if not count:
         raise click.UsageError(f"{source.name} contains no query.")
     if max(known, default=-1) >= count:

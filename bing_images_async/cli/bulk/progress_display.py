@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
+from ..output_options import count_of
 from ..streams import is_terminal, print_error
 from .run import Run
 
@@ -49,17 +50,20 @@ class ProgressDisplay:
         self._recent.append((self.clock(), run.session.stats.attempts))
         while self._recent[-1][0] - self._recent[0][0] > _RECENT:
             self._recent.popleft()
-        done = f"{run.tally.queries:,}" + ("" if run.total is None else f"/{run.total:,}")
+        number = run.tally.queries
+        of_total = (
+            f"{number:,}/{run.total:,} queries" if run.total is not None else count_of(number, "query", "queries")
+        )
         left = "" if run.seconds_left is None else f"{duration(run.seconds_left)} left"
         figures = self._figures(run)
         if self._live is not None:
             line = Table.grid(Column(ratio=1), *(Column(no_wrap=True) for _ in range(2)), padding=(0, 1), expand=True)
-            bar = ProgressBar(total=run.total, completed=run.tally.queries, pulse=run.total is None)
-            line.add_row(bar, Text(done, "bold"), Text(left, "cyan"))
+            bar = ProgressBar(total=run.total, completed=number, pulse=run.total is None)
+            line.add_row(bar, Text(of_total, "bold"), Text(left, "cyan"))
             self._live.update(Group(line, Text(" · ".join(figures), "dim")), refresh=True)
         elif self.clock() >= self._next:
             self._next += _PERIOD
-            print_error("; ".join(filter(None, (f"{done} queries", *figures, left))))
+            print_error("; ".join(filter(None, (of_total, *figures, left))))
 
     @property
     def rate(self) -> float:
@@ -72,10 +76,10 @@ class ProgressDisplay:
         pace = f"{self.rate:.1f} requests/s" + (f" of {stats.rate:.1f}" if stats.rate is not None else "")
         figures = [
             pace,
-            f"{run.tally.images:,} images",
+            count_of(run.tally.images, "image"),
             f"{run.tally.failed:,} failed",
             f"{stats.throttled:,} throttled",
-            f"{stats.retries:,} retries",
+            count_of(stats.retries, "retry", "retries"),
         ]
         if self.cost_per_1000 is not None:
             figures.append(f"cost {run.sent.requests * self.cost_per_1000 / 1000:,.2f}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..image_card import Card, card_of
+from ..output_options import count_of
 from .progress_display import duration
 from .results import read_image
 from .summary import Summary
@@ -76,7 +77,8 @@ def _column(group: list[Bucket], start: float, end: float, timeline: Timeline) -
         what.add(bucket)
     speed = what.requests / max(end - start, 1e-3)
     title = f"{duration(start)}: {speed:.1f} requests/s"
-    title += f", {what.throttled} throttled" * bool(what.throttled) + f", {what.retries} retries" * bool(what.retries)
+    title += f", {what.throttled} throttled" * bool(what.throttled)
+    title += f", {count_of(what.retries, 'retry', 'retries')}" * bool(what.retries)
     return {
         "title": title,
         "speed": speed,
