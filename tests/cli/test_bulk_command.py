@@ -134,6 +134,99 @@ def test_bulk_counts_one_in_the_singular(bulk: Any, invoke: Invoke, folder: Path
     assert re.search(r"<p>1 image from ", page)
 
 
+# --- equal rows
+
+
+ROWS = "cat\ndog\ncat\ncat\nnothing\n404\ndog\n404\n404\nnothing\n"
+
+
+def sent(result: Any) -> int:
+    """The requests that were sent, as the summary says."""
+    found = re.search(r"^([\d,]+) requests? in", result.stderr, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.parametrize("concurrency", ["1", "2", "32"])
+def test_bulk_equal_rows_share_one_request(bulk: Any, concurrency: str) -> None:
+    """Each row has a result of its own, whether the first one was under way or done; failures are shared, too."""
+    result = bulk(ROWS, "--output", "out.jsonl", "--concurrency", concurrency)
+    assert (result.exit_code, sent(result)) == (4, 4)
+    found = sorted(lines(), key=lambda line: line["index"])
+    assert [line["query"] for line in found] == ROWS.split()
+    assert [line["index"] for line in found] == list(range(10))
+    for line in found:
+        first = next(one for one in found if one["query"] == line["query"])
+        assert line["images"] == first["images"]
+        assert line["error"] == first["error"]
+        assert line["totalEstimatedMatches"] == first["totalEstimatedMatches"]
+    assert sum(line["requests"] for line in found) == 4
+
+
+def test_bulk_equal_rows_are_all_sent_with_repeat(bulk: Any) -> None:
+    assert sent(bulk(ROWS, "--output", "out.jsonl", "--repeat")) == 10
+    assert [line["requests"] for line in lines()] == [1] * 10
+
+
+def test_bulk_rows_with_other_parameters_are_not_equal(bulk: Any) -> None:
+    text = "query,count,size\ncat,,\ncat,5,\ncat,5,large\ncat,,large\ncat,5,Large\nCat,,\n"
+    assert sent(bulk(text, "--output", "out.jsonl", name="q.csv")) == 5
+
+
+def test_bulk_equal_rows_keep_their_own_parameters(bulk: Any) -> None:
+    bulk("query,size\ncat,Large\ncat,large\ncat,\n", "--output", "out.jsonl", "--size", "large", name="q.csv")
+    found = sorted(lines(), key=lambda line: line["index"])
+    assert [line["parameters"] for line in found] == [{"size": "Large"}, {"size": "large"}, {}]
+    assert sum(line["requests"] for line in found) == 1
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_bulk_equal_rows_share_one_request_from_stdin_to_stdout(run: Run, evil_url: str, form: str) -> None:
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    done = run(
+        "bulk", "-", "--budget", "2", "--output-format", form, input=b"cat\n" * 300 + b"dog\ncat\n", env=environment
+    )
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    rows = (
+        text.splitlines()
+        if form == "jsonl"
+        else [row for row in csv.DictReader(io.StringIO(text)) if row["rank"] == "0"]
+    )
+    assert len(rows) == 302
+
+
+def test_bulk_rows_that_equal_one_of_an_earlier_run_get_its_result(bulk: Any) -> None:
+    bulk("cat\n404\n", "--output", "out.jsonl")
+    result = bulk("cat\n404\ncat\ndog\n404\n", "--output", "out.jsonl", "--resume")
+    assert sent(result) == 3
+    assert [line["query"] for line in sorted(lines(), key=lambda line: line["index"])] == [
+        "cat",
+        "404",
+        "cat",
+        "dog",
+        "404",
+    ]
+
+
+def test_bulk_equal_rows_that_failed_are_retried_with_one_request(
+    bulk: Any, refusals: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk("404\ncat\n404\n404\n", "--output", "out.jsonl")
+    monkeypatch.delitem(refusals, "404")
+    result = bulk("404\ncat\n404\n404\n", "--output", "out.jsonl", "--retry-failed", "--budget", "1")
+    assert result.exit_code == 0
+    assert [line["error"] for line in lines()] == [None] * 4
+
+
+def test_bulk_equal_rows_have_no_result_if_the_run_ended_before(bulk: Any) -> None:
+    """They are not sent, so a resumed run sends one request for all of them."""
+    result = bulk("cat\ndog\ndog\ndog\n", "--output", "out.jsonl", "--budget", "1", "--concurrency", "1")
+    assert (result.exit_code, queries_of()) == (4, ["cat"])
+    assert "3 queries not sent" in result.stderr
+    assert bulk("cat\ndog\ndog\ndog\n", "--output", "out.jsonl", "--budget", "1", "--resume").exit_code == 0
+
+
 # --- what cannot be
 
 

@@ -118,7 +118,24 @@ def test_the_same_question_has_the_same_digest_and_no_other_has() -> None:
         *rows("query,count\ncat,5\n", "csv"),
         *rows('{"count": 5, "query": "cat"}\n', "jsonl"),
         *rows("cat\n", "text", count=5),
+        *rows("query,count\ncat,\n", "csv", count=5),
+        *rows("query,count\ncat,5\n", "csv", count=6),
     ]
     others = [*rows("cat\ndog\n", "text"), *rows("cat\n", "text", count=6), *rows("cat\n", "text", market="en-US")]
     assert len({row.digest for row in same}) == 1
     assert len({row.digest for row in [*same, *others]}) == 1 + len(others)
+
+
+def test_digest_is_that_of_what_is_sent() -> None:
+    """The spelling of a value does not matter, that of a query does."""
+    same = rows("query,size,no_cache\ncat,Large,\ncat,large,false\ncat,LARGE,no\n", "csv")
+    assert len({row.digest for row in same}) == 1
+    others = rows(
+        '"cat"\n"Cat"\n"cat "\n{"query": "cat", "no_cache": true}\n{"query": "cat", "client_id": "C"}\n', "jsonl"
+    )
+    assert len({row.digest for row in others}) == 5
+
+
+def test_digest_of_a_row_that_is_not_valid_is_that_of_its_fault() -> None:
+    found = rows("query,color\ncat,reed\ncat,reed\ncat,blu\n", "csv")
+    assert len({row.digest for row in found}) == 2

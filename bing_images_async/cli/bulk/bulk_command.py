@@ -58,6 +58,7 @@ _FILE_OR_DASH = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
     option("--limit", type=_NUMBER, metavar="N", help="Different images per query; as many pages as necessary are "
            "requested."),
     option("--pages", type=_NUMBER, metavar="N", help="Maximum pages per query.  [default: 1]"),
+    option("--repeat", is_flag=True, help="Send a request for every row, even for equal ones."),
     option("--budget", type=click.IntRange(min=0), metavar="N",
            help="Maximum requests of this run, retries and pages included."),
     option("--cost-per-1000", type=click.FloatRange(min=0), metavar="PRICE",
@@ -134,7 +135,15 @@ async def _search(settings: BulkOptions, service: Service, checkpoint: Checkpoin
     files, cost = settings.files, settings.values["cost_per_1000"]
     async with open_session(service, **settings.session) as session:
         with ProgressDisplay(cost) as display:
-            run = Run(session, checkpoint, settings.source, settings.limits, total, show=display.show)
+            run = Run(
+                session,
+                checkpoint,
+                settings.source,
+                settings.limits,
+                total,
+                settings.values["repeat"],
+                show=display.show,
+            )
             if files.output is None:
                 write(to_csv(COLUMNS, []) if files.form == "csv" else "")
                 run.write = _write_csv if files.form == "csv" else _write_line

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
@@ -33,6 +34,8 @@ class Checkpoint:
         self._path = path
         self.digests: dict[int, str] = {}
         """The digest of each query whose result was in the file when it was scanned, by index."""
+        self._places: dict[str, int] = {}
+        """Where the first result of each search begins, by digest."""
         self.tally = Tally()
         self._end = 0
         self._file: IO[bytes] = TemporaryFile(buffering=0) if path is None else _open_locked(path)  # noqa: SIM115
@@ -49,15 +52,14 @@ class Checkpoint:
         Raises `click.UsageError` if the file contains anything else.
         """
         assert self._path is not None
-        self.digests, self.tally, self._end = {}, Tally(), 0
+        self.digests, self._places, self.tally, self._end = {}, {}, Tally(), 0
         with self._path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n") or b"\0" in line:
                     break
                 entry = self._decode(line, number)
                 self.digests[entry.index] = entry.digest
-                self.tally.add(entry)
-                self._end += len(line)
+                self._add(entry, len(line))
 
     def _decode(self, line: bytes, number: int) -> Entry:
         try:
@@ -104,7 +106,23 @@ class Checkpoint:
     def append(self, line: bytes) -> None:
         """Append a result. If the disk is full, that is an OSError, and the next run cuts off the torn line."""
         self._write(self._file, line)
-        self.tally.add(decode_entry(line))
+        self._add(decode_entry(line), len(line))
+
+    def _add(self, entry: Entry, size: int) -> None:
+        self.tally.add(entry)
+        self._places.setdefault(entry.digest, self._end)
+        self._end += size
+
+    def result_of(self, digest: str) -> bytes | None:
+        """Return the line with the result of an equal search, if there is one."""
+        place = self._places.get(digest)
+        if place is None:
+            return None
+        reader = BufferedReader(self._file)  # type: ignore[type-var]
+        reader.seek(place)
+        line = reader.readline()
+        reader.detach().seek(self._end)
+        return line
 
     def sync(self) -> None:
         """Flush the file to the disk. May be called in a thread."""
@@ -118,6 +136,7 @@ class Checkpoint:
             rest = rest[file.write(rest) :]
 
     def _truncate(self, end: int) -> None:
+        self._end = end
         self._file.truncate(end)
         self._file.seek(end)
 

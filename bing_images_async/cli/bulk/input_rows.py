@@ -74,8 +74,8 @@ def read_rows(
         except ValueError as error:  # so is InvalidRequestError
             params, fault = None, str(error)
         query = str(values.pop("query", ""))
-        asked = json.dumps([query or fault, {**common, **values}, *limits], sort_keys=True, default=repr)
-        digest = blake2b(asked.encode(), digest_size=16).hexdigest()
+        asked = [query, fault] if params is None else [params.query_pairs(), params.header_pairs()]
+        digest = blake2b(json.dumps([*asked, *limits]).encode(), digest_size=16).hexdigest()
         yield Row(index=index, line=line, query=query, parameters=values, params=params, fault=fault, digest=digest)
 
 

@@ -18,7 +18,7 @@ from ..formats import IMAGE_COLUMNS, image_row
 from ..sanitize import escaped_in_json
 from .input_rows import Row
 
-__all__ = ["COLUMNS", "encode", "outcome_line", "read_image", "refusal_line", "table_rows"]
+__all__ = ["COLUMNS", "copied_line", "encode", "outcome_line", "read_image", "refusal_line", "table_rows"]
 
 COLUMNS = ("index", "query", "parameters", "rank", *IMAGE_COLUMNS, "error")
 """Columns of CSV and Parquet: one row per image, from rank 0; a query without images has one row without a rank."""
@@ -44,6 +44,13 @@ def outcome_line(row: Row, outcome: Outcome, run: Mapping[str, Any]) -> Line:
 def refusal_line(row: Row, run: Mapping[str, Any]) -> Line:
     """Return the line for a row that cannot be sent."""
     return _line(row, InvalidRequestError(f"line {row.line}: {row.fault}"), run)
+
+
+def copied_line(known: bytes, row: Row, run: Mapping[str, Any]) -> Line:
+    """Return the line for a row whose search is equal to that of a known line; it cost no request."""
+    line: Line = json.loads(known)
+    of_row = _line(row, None, run)
+    return {**of_row, **{name: line[name] for name in ("totalEstimatedMatches", "stopReason", "error", "images")}}
 
 
 def _line(row: Row, error: BingImagesError | None, run: Mapping[str, Any]) -> Line:

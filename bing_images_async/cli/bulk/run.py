@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import anyio
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 from attrs import define, evolve, field
 
 from ..._fan_out import STOP_ON, Outcome
@@ -17,7 +18,7 @@ from ...params import SearchParams
 from .checkpoint import Checkpoint
 from .input_file import Source, check_same
 from .input_rows import Row
-from .results import encode, outcome_line, refusal_line
+from .results import copied_line, encode, outcome_line, refusal_line
 from .tally import Tally
 from .timeline import Bucket
 
@@ -40,6 +41,8 @@ class Run:
     """Arguments of `fan_out`."""
     total: int | None
     """Queries in the input, if known."""
+    repeat: bool = False
+    """Send a request for every row, even if the result of an equal one is known."""
     write: Callable[[dict[str, Any]], None] | None = None
     """Called with every result, for an output on stdout."""
     show: Callable[[Run], None] = lambda _: None
@@ -56,6 +59,8 @@ class Run:
     _known: int = field(init=False)
     _number: int = field(init=False, default=0)
     _under_way: dict[int, Row] = field(init=False, factory=dict[int, Row])
+    _waiting: dict[str, list[Row]] = field(init=False, factory=dict[str, list[Row]])
+    """Rows with the same search as one that is under way, by digest."""
     _room: anyio.Semaphore = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -119,6 +124,8 @@ class Run:
             if row.params is None:
                 self._append(refusal_line(row, self._position()))
                 continue
+            if await self._is_shared(row):
+                continue
             await self._room.acquire()
             if self.stopped_by is not None:
                 return
@@ -126,13 +133,32 @@ class Run:
             self._number += 1
             yield row.params
 
+    async def _is_shared(self, row: Row) -> bool:
+        """Give the row the result of an equal one, now or when that arrives; return whether there is one."""
+        if self.repeat:
+            return False
+        known = self.checkpoint.result_of(row.digest)
+        if known is not None:
+            self._append(copied_line(known, row, self._position()))
+            await checkpoint()  # many equal rows in succession need no other await
+        elif row.digest in self._waiting:
+            self._waiting[row.digest].append(row)
+        else:
+            self._waiting[row.digest] = []
+            return False
+        return True
+
     def _take(self, outcome: Outcome) -> None:
         row = self._under_way.pop(outcome.index)
+        equal = self._waiting.pop(row.digest, [])
         error = outcome.error
         if error is not None and _ends_run(error):
             self.stopped_by = self.stopped_by or error
             return
-        self._append(outcome_line(row, outcome, self._position()))
+        line = outcome_line(row, outcome, self._position())
+        self._append(line)
+        for other in equal:
+            self._append(copied_line(encode(line), other, self._position()))
 
     def _position(self) -> dict[str, Any]:
         return {"started": self.started, "at": round(self.seconds, 3), "rate": self.session.stats.rate}
