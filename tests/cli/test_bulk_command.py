@@ -357,27 +357,66 @@ def test_nothing_found_at_all_is_one(bulk: Any) -> None:
 # --- Ctrl-C
 
 
-def test_ctrl_c_keeps_what_is_done(deep_url: str, tmp_path: Path) -> None:
-    """It says how to go on, and that works."""
-    queries, output = tmp_path / "q.txt", tmp_path / "out.jsonl"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_bulk_signal_keeps_what_is_done_and_says_how_to_continue(
+    deep_url: str, tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    """And that works."""
+    queries, output = tmp_path / "q.txt", tmp_path / name
+    lines_file = output if name.endswith(".jsonl") else tmp_path / f"{name}.jsonl"
     queries.write_text("".join(f"boat {number}\n" for number in range(60)))
     command = [sys.executable, "-m", "bing_images_async", "bulk", str(queries), "--output", str(output)]
     environment = {**os.environ, "BING_IMAGES_URL": deep_url}
     slow = [*command, "--rate", "5"]
     with subprocess.Popen(slow, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None
+        while not (lines_file.exists() and lines_file.stat().st_size):
+            assert process.poll() is None
+        process.send_signal(number)
+        _, said = process.communicate(timeout=5)
+    assert process.returncode == 130
+    done = len(lines_file.read_bytes().splitlines())
+    message = f"Interrupted: {done} of 60 queries done in {lines_file}. To continue: the same command with --resume.\n"
+    assert said.decode() == message
+    subprocess.run([*command, "--rate", "none", "--resume"], check=True, capture_output=True, env=environment)
+    found = [json.loads(line)["query"] for line in lines_file.read_text().splitlines()]
+    assert sorted(found) == sorted(f"boat {number}" for number in range(60))
+
+
+def test_bulk_sigterm_ends_a_background_job_that_ignores_ctrl_c(deep_url: str, tmp_path: Path) -> None:
+    """Shells start background jobs of a script with SIGINT ignored."""
+    (tmp_path / "q.txt").write_text("".join(f"boat {number}\n" for number in range(60)))
+    output = tmp_path / "out.jsonl"
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from bing_images_async.cli import main; main()"
+    command = [sys.executable, "-c", code, "bulk", str(tmp_path / "q.txt"), "--output", str(output), "--rate", "5"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "BING_IMAGES_URL": deep_url}) as process:
         while not (output.exists() and output.stat().st_size):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=5)
     assert process.returncode == 130
-    done = len(output.read_bytes().splitlines())
-    assert f"Interrupted: {done} of 60 queries done" in said.decode()
-    assert "--resume" in said.decode()
+    assert said.startswith(b"Interrupted: ")
     assert b"Traceback" not in said
-    subprocess.run([*command, "--rate", "none", "--resume"], check=True, capture_output=True, env=environment)
-    found = [json.loads(line)["query"] for line in output.read_text().splitlines()]
-    assert sorted(found) == sorted(f"boat {number}" for number in range(60))
+
+
+def test_bulk_under_nohup_survives_the_end_of_its_terminal(evil_url: str) -> None:
+    """SIGHUP stays ignored if it was."""
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from bing_images_async.cli import main; main()"
+    command = [sys.executable, "-c", code, "bulk", "-"]
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"cat\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["query"] == "cat"
+        process.send_signal(signal.SIGHUP)
+        output, _ = process.communicate(b"dog\n", timeout=20)
+    assert (process.returncode, json.loads(output)["query"]) == (0, "dog")
 
 
 # --- the report

@@ -28,6 +28,7 @@ from .report_page import report_of, sample_cards
 from .results import COLUMNS, encode, table_rows
 from .run import Run
 from .summary import Summary
+from .termination import terminated_like_interrupt
 
 __all__ = ["bulk"]
 
@@ -101,7 +102,7 @@ def bulk(folder: Path | None, **options: Any) -> Exit:
     is_resumed = files.check_existing(resume=settings.resume, overwrite=settings.values["overwrite"])
     # The input of a new run is validated before anything is created or removed.
     total = None if is_resumed else validate_input(source, {})
-    with Checkpoint(files.lines) as checkpoint:
+    with terminated_like_interrupt(), Checkpoint(files.lines) as checkpoint:
         if is_resumed:
             checkpoint.scan()
             total = validate_input(source, checkpoint.digests)
