@@ -35,7 +35,7 @@ __all__ = ["doctor"]
 _STYLES = {"ok": "green", "note": "yellow", "BAD": "bold red"}
 _DISTRIBUTION = "bing-images-async"
 _CONNECT_TIMEOUT = 5.0  # seconds
-_VARIABLES = ("BING_IMAGES_URL", "BING_IMAGES_KEY", "BING_IMAGES_KEY_FILE", "BING_IMAGES_CACHE")
+_VARIABLES = ("BING_IMAGES_URL", "BING_IMAGES_KEY", "BING_IMAGES_KEY_FILE", "BING_IMAGES_CACHE", "BING_IMAGES_LOG")
 _REQUIREMENT = re.compile(r"""(?P<package>[\w.-]+)[^;]*(?:;.*extra\s*==\s*["'](?P<extra>\w+)["'])?""")
 
 
@@ -52,7 +52,7 @@ class Finding:
 
 @cloup.command(short_help="Check settings, packages and service.")
 @service_options
-def doctor(folder: Path | None, timeout: float | None) -> Exit:
+def doctor(folder: Path | None, timeout: float | None, verbose: bool) -> Exit:
     """Check settings, packages and service, and print how to fix each problem.
 
     Checks Python, packages, environment variables (a key is never shown), the catalogue and the configured
@@ -64,7 +64,7 @@ def doctor(folder: Path | None, timeout: float | None) -> Exit:
       bing-images doctor
       BING_IMAGES_URL=https://images.example.com bing-images doctor
     """
-    service = Service(folder=folder, timeout=timeout)
+    service = Service(folder, timeout, verbose)
     findings = list(_check_machine(service))
     if not any(finding.state == "BAD" for finding in findings):
         findings += anyio.run(_check_service, service)

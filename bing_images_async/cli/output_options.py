@@ -59,7 +59,7 @@ def answer(
 
     Raises `click.UsageError` if output options exclude each other or name a missing folder.
     """
-    service, html = Service(folder=options["folder"], timeout=options["timeout"]), options["html"]
+    service, html = Service(options["folder"], options["timeout"], options["verbose"]), options["html"]
     forms = [form for form in ("json", "jsonl", "csv") if options[f"as_{form}"]]
     to_stdout = [f"--{form}" for form in forms] + (["--html -"] if html == Path("-") else [])
     if len(to_stdout) > 1:

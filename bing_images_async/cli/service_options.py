@@ -17,8 +17,17 @@ from .._protocol.request_building import Service as Address
 from .._session import DEFAULT_BASE_URL, LOCAL_ORIGIN, ImageSearchSession
 from .progress_bar import ProgressBar
 from .streams import print_error
+from .verbose_observer import print_event
 
-__all__ = ["OPENMOJI", "Service", "emulator_required", "folder_option", "open_session", "service_options"]
+__all__ = [
+    "OPENMOJI",
+    "Service",
+    "emulator_required",
+    "folder_option",
+    "open_session",
+    "service_options",
+    "verbose_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,12 +35,13 @@ OPENMOJI = "All emojis designed by OpenMoji – the open-source emoji and icon p
 """The attribution that OpenMoji asks for."""
 
 
-@frozen(kw_only=True)
+@frozen
 class Service:
-    """The service that answers, and the timeout of a call."""
+    """The service that answers, the timeout of a call, and whether events are printed."""
 
     folder: Path | None
     timeout: float | None = None
+    verbose: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -71,6 +81,11 @@ def folder_option(command: F) -> F:
     return option("--folder", type=folder, metavar="DIR", help=text)(command)
 
 
+def verbose_option(command: F) -> F:
+    """Add the option that prints events."""
+    return option("--verbose", is_flag=True, help="Print waits, retries and throttled requests on stderr.")(command)
+
+
 def service_options(command: F) -> F:
     """Add the options of a `Service`."""
     timeout = click.FloatRange(min=0, min_open=True)
@@ -78,6 +93,7 @@ def service_options(command: F) -> F:
         "Service",
         folder_option,
         option("--timeout", type=timeout, metavar="SECONDS", help="Time limit of a call.  [default: 30]"),
+        verbose_option,
     )(command)
 
 
@@ -91,6 +107,8 @@ async def open_session(service: Service, **settings: Any) -> AsyncGenerator[Imag
     options: dict[str, Any] = {"keep_raw": True, **settings}
     if service.timeout is not None:
         options["timeout"] = service.timeout
+    if service.verbose:
+        options["observers"] = [print_event]
     async with AsyncExitStack() as stack:
         with ProgressBar("Indexing the pictures (only once)") as bar:
             if not service.is_local:

@@ -15,7 +15,7 @@ from bing_images_async.params import CommonParams, DetailsParams, SearchParams, 
 
 Invoke = Any
 
-OURS = {"json", "jsonl", "csv", "html", "timeout", "folder"}
+OURS = {"json", "jsonl", "csv", "html", "timeout", "folder", "verbose"}
 """Options of the endpoints' commands that are no parameters of the API."""
 
 

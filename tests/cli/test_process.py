@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from bing_images_async.cli.progress_bar import ProgressBar, StoppedError
+from bing_images_async.emulator import Profile, create_app, running_server, synthetic
 
 Invoke = Any
 Run = Any
@@ -317,3 +318,41 @@ def test_without_the_emulator_a_service_can_still_be_asked(evil_url: str) -> Non
         env={**os.environ, "BING_IMAGES_URL": evil_url},
     )
     assert done.returncode == 0
+
+
+def test_verbose_prints_retries_and_their_reason(run: Run, evil_url: str) -> None:
+    """On stderr; stdout has the data only."""
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    done = run("search", "500", "--verbose", env=environment)
+    text = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert re.search(r"^Call \d+, attempt 1: 500, \d+\.\d s", text, re.MULTILINE)
+    assert re.search(r"^Call \d+: attempt 2 follows in \d+\.\d s, after ServerError\.$", text, re.MULTILINE)
+    quiet = run("search", "500", env=environment)
+    assert len(quiet.stderr.splitlines()) == 1
+
+
+def test_verbose_prints_throttled_requests_and_pauses(run: Run) -> None:
+    with running_server(create_app(synthetic(50), profile=Profile(qps=3))) as url:
+        environment = {**os.environ, "BING_IMAGES_URL": url}
+        queries = "".join(f"boat {number}\n" for number in range(8)).encode()
+        done = run("bulk", "-", "--rate", "none", "--verbose", input=queries, env=environment)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 8
+    assert re.search(rb"^Call \d+: throttled by the service; no request for \d+\.\d s\.$", done.stderr, re.MULTILINE)
+    assert re.search(rb"^Rate limit: \d+\.\d requests/s\.$", done.stderr, re.MULTILINE)
+
+
+def test_verbose_prints_waits_for_the_rate_limit(run: Run, evil_url: str) -> None:
+    environment = {**os.environ, "BING_IMAGES_URL": evil_url}
+    done = run("bulk", "-", "--rate", "5", "--verbose", input=b"a\nb\nc\n", env=environment)
+    assert done.returncode == 0
+    assert re.search(rb"^Call \d+, attempt 1: 200, .*waited 0\.\d s for rate limit", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", False), ("debug", True)])
+def test_log_variable_writes_to_stderr(run: Run, folder: Path, level: str, shown: bool) -> None:
+    environment = {**os.environ, "BING_IMAGES_LOG": level}
+    done = run("search", "boat", "--folder", str(folder), env=environment)
+    assert done.returncode == 0
+    assert (b"DEBUG bing_images_async: AttemptFinished" in done.stderr) == shown

@@ -16,7 +16,7 @@ from ..exit_codes import Exit
 from ..formats import to_csv
 from ..output_options import count_of, write_page
 from ..parameter_options import params_options
-from ..service_options import Service, folder_option, open_session
+from ..service_options import Service, folder_option, open_session, verbose_option
 from ..streams import print_error, print_hint, write
 from .bulk_options import BulkOptions, read_rate
 from .checkpoint import Checkpoint
@@ -77,8 +77,8 @@ _FILE_OR_DASH = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
            help="During an outage of the service, wait for its end or let queries fail."),
 )  # fmt: skip
 @params_options(SearchParams)
-@option_group("Service", folder_option)
-def bulk(folder: Path | None, **options: Any) -> Exit:
+@option_group("Service", folder_option, verbose_option)
+def bulk(folder: Path | None, verbose: bool, **options: Any) -> Exit:
     """Find images for many queries: those in the file QUERIES, - for stdin.
 
     A text file has one query per line. A .csv or .tsv has a column query, and optional columns named as the
@@ -96,7 +96,7 @@ def bulk(folder: Path | None, **options: Any) -> Exit:
     1 nothing found at all, 2 wrong input or some queries refused, 3 key or quota, 4 network, service, budget or
     time; failed queries decide the code, even if others found images.
     """
-    service = Service(folder=folder)
+    service = Service(folder, verbose=verbose)
     settings = BulkOptions.of(options, service)
     files, source = settings.files, settings.source
     is_resumed = files.check_existing(resume=settings.resume, overwrite=settings.values["overwrite"])
