@@ -247,7 +247,7 @@ def test_bulk_output_that_is_a_device_is_refused_and_stays_one(bulk: Any, option
             Path("link").symlink_to(os.devnull)
         result = bulk("q.txt", "--output", output, "--output-format", "jsonl", *option)
         assert result.exit_code == 2
-        assert "/dev/null is not a regular file" in result.stderr
+        assert f"{output} is not a regular file" in result.stderr
     after = Path(os.devnull).stat()
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
     assert not [path for path in Path("/dev").iterdir() if path.name.startswith("null.")]
@@ -301,3 +301,17 @@ def test_bulk_output_to_dev_stdout_is_refused_with_a_hint(run: Run, evil_url: st
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"--output -" in done.stderr
     assert not list(Path("/dev").glob("stdout.*"))
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_bulk_output_that_is_replaced_keeps_its_permissions(
+    bulk: Any, refusals: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of a run whose failures are retried, and of an export."""
+    Path("q.txt").write_text("cat\n404\n")
+    assert bulk("q.txt", "--output", name).exit_code == 4
+    for path in Path().glob("out.*"):
+        path.chmod(0o600)
+    monkeypatch.delitem(refusals, "404")
+    assert bulk("q.txt", "--output", name, "--retry-failed").exit_code == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in Path().glob("out.*")} == {0o600}

@@ -11,6 +11,7 @@ import os
 import sys
 from io import BufferedReader
 from pathlib import Path
+from shutil import copymode
 from tempfile import TemporaryFile
 from typing import IO, Self
 
@@ -94,6 +95,7 @@ class Checkpoint:
                     if decode_entry(line).error is None:
                         self._write(copy, line)
             os.fsync(copy.fileno())
+            copymode(self._path, draft)
             self._replace(draft)
             self._file, copy = copy, self._file
         finally:

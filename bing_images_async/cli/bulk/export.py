@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from shutil import copymode
 from typing import Any
 
 import click
@@ -44,6 +45,8 @@ def export(lines: Path, output: Path, form: str) -> list[str]:
                 _write_csv(rows, draft)
             else:
                 _write_parquet((_fitting(row, problems) for row in rows), draft)
+        if output.exists():
+            copymode(output, draft)
         draft.replace(output)
     finally:
         draft.unlink(missing_ok=True)

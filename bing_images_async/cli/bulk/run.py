@@ -109,7 +109,7 @@ class Run:
             try:
                 async with outcomes:
                     async for outcome in outcomes:
-                        self._take(outcome)
+                        await self._take(outcome)
                         self._room.release()
             except DeadlineExceededError as error:  # while waiting for the input
                 self.stopped_by = self.stopped_by or error
@@ -140,7 +140,7 @@ class Run:
         known = self.checkpoint.result_of(row.digest)
         if known is not None:
             self._append(copied_line(known, row, self._position()))
-            await checkpoint()  # many equal rows in succession need no other await
+            await checkpoint()  # many equal rows in succession would block the event loop
         elif row.digest in self._waiting:
             self._waiting[row.digest].append(row)
         else:
@@ -148,7 +148,7 @@ class Run:
             return False
         return True
 
-    def _take(self, outcome: Outcome) -> None:
+    async def _take(self, outcome: Outcome) -> None:
         row = self._under_way.pop(outcome.index)
         equal = self._waiting.pop(row.digest, [])
         error = outcome.error
@@ -157,8 +157,10 @@ class Run:
             return
         line = outcome_line(row, outcome, self._position())
         self._append(line)
+        known = encode(line)
         for other in equal:
-            self._append(copied_line(encode(line), other, self._position()))
+            self._append(copied_line(known, other, self._position()))
+            await checkpoint()
 
     def _position(self) -> dict[str, Any]:
         return {"started": self.started, "at": round(self.seconds, 3), "rate": self.session.stats.rate}
