@@ -36,6 +36,7 @@ _STYLES = {"ok": "green", "note": "yellow", "BAD": "bold red"}
 _DISTRIBUTION = "bing-images-async"
 _CONNECT_TIMEOUT = 5.0  # seconds
 _VARIABLES = ("BING_IMAGES_URL", "BING_IMAGES_KEY", "BING_IMAGES_KEY_FILE", "BING_IMAGES_CACHE", "BING_IMAGES_LOG")
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 _REQUIREMENT = re.compile(r"""(?P<package>[\w.-]+)[^;]*(?:;.*extra\s*==\s*["'](?P<extra>\w+)["'])?""")
 
 
@@ -127,11 +128,16 @@ def _version(package: str) -> str:
 def _environment() -> Iterator[Finding]:
     """Yield a finding per variable; a key is never shown, nor a password in a URL."""
     for name in _VARIABLES:
-        value = re.sub(r"//[^/@]*@", "//***@", os.environ.get(name) or "not set")
+        value = _without_password(os.environ.get(name) or "not set")
         yield Finding("ok", name, "set (not shown)" if name.endswith("_KEY") and value != "not set" else value)
-    proxies = [name for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") if os.environ.get(name)]
-    if proxies:
-        yield Finding("note", "proxy", f"{', '.join(proxies)} is set, and not used by this library")
+    for name in (*_PROXIES, "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        used = os.environ.get(name) or os.environ.get(name.lower())
+        if used:
+            yield Finding("ok", name, _without_password(used))
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"[^/@\s]*@", "***@", value)
 
 
 def _catalogue() -> Iterator[Finding]:
@@ -169,6 +175,10 @@ async def _reach() -> Finding:
         address.check_key(environment()[0] is not None, allow_http=False)
     except BingImagesError as error:
         return Finding("BAD", "service", as_options(error))
+    if any(os.environ.get(name) or os.environ.get(name.lower()) for name in _PROXIES):
+        return Finding(
+            "ok", "service", f"{address.base} (proxies are set, so the search below is the first connection)"
+        )
     port = urlsplit(address.base).port or (443 if address.secure else 80)
     try:
         with anyio.fail_after(_CONNECT_TIMEOUT):

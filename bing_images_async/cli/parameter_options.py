@@ -149,7 +149,17 @@ _AS_TYPED = {name: option_name(name) for name in _FIELDS} | {
 _NAME = re.compile(rf"(?<![\w-])(?:{'|'.join(_AS_TYPED)})(?==)|\b(?:{'|'.join(n for n in _AS_TYPED if '_' in n)})\b")
 
 
+_ADVICE = {
+    "ImageSearchSession.local()": "the local catalogue (unset BING_IMAGES_URL)",
+    "proxy= or HTTPS_PROXY": "HTTPS_PROXY",
+    'pass verify="ca.pem", or trust_env=True to use SSL_CERT_FILE': "set SSL_CERT_FILE to a file with its certificate",
+}
+"""Advice of the library for Python, and the same for the command line."""
+
+
 def as_options(error: BingImagesError) -> str:
     """Return the message of an error, with the names of options in place of parameters."""
     message = _NAME.sub(lambda match: _AS_TYPED[match[0]], str(error))
-    return message.replace("ImageSearchSession.local()", "the local catalogue (unset BING_IMAGES_URL)")
+    for advice, command in _ADVICE.items():
+        message = message.replace(advice, command)
+    return message

@@ -112,7 +112,7 @@ async def open_session(service: Service, **settings: Any) -> AsyncGenerator[Imag
     async with AsyncExitStack() as stack:
         with ProgressBar("Indexing the pictures (only once)") as bar:
             if not service.is_local:
-                session = ImageSearchSession.from_env(**options)
+                session = ImageSearchSession.from_env(trust_env=True, **options)
             else:
                 with emulator_required():
                     session = ImageSearchSession.local(service.folder, progress=bar.report, **options)
