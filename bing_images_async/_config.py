@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 import ssl
@@ -32,6 +33,7 @@ __all__ = [
     "SessionOptions",
     "auth_header",
     "check_lent_client",
+    "decoded",
     "environment",
     "hidden",
     "key_source",
@@ -265,7 +267,7 @@ def environment() -> tuple[ApiKey | None, str | None]:
         raise InvalidRequestError(
             "BING_IMAGES_KEY and BING_IMAGES_KEY_FILE are both set: unset one of them.", parameter="api_key"
         )
-    key = ApiKey(_variable("KEY")) if has_key else None if file is None else ApiKey(_content(file))
+    key = ApiKey(_variable("KEY")) if has_key else None if file is None else _key_in(file)
     return key, _variable("URL")
 
 
@@ -273,10 +275,18 @@ def _variable(name: str) -> str | None:
     return os.environ.get(f"BING_IMAGES_{name}") or None
 
 
-def _content(file: str) -> str:
+def _key_in(file: str) -> ApiKey:
+    """Return the key in a file."""
     try:
-        return Path(file).read_bytes().decode("utf-8", "replace")
+        return ApiKey(decoded(Path(file).read_bytes()))
     except OSError as fault:
-        raise InvalidRequestError(
-            f"BING_IMAGES_KEY_FILE={file!r} cannot be read ({type(fault).__name__}).", parameter="api_key"
-        ) from None
+        reason = f"cannot be read ({type(fault).__name__})."
+    except InvalidRequestError as refusal:
+        reason = f"cannot be used: {str(refusal).replace('api_key', 'its content')}"
+    raise InvalidRequestError(f"BING_IMAGES_KEY_FILE={file!r} {reason}", parameter="api_key")
+
+
+def decoded(data: bytes) -> str:
+    """Return the text of a key file: UTF-8, or what a byte order mark says; what cannot be decoded becomes U+FFFD."""
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")

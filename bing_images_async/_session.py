@@ -32,6 +32,7 @@ from ._config import (
 )
 from ._fan_out import STOP_ON, FanOut, Found, Outcome, Progress
 from ._lifecycle import Lifecycle, finish
+from ._logging import with_logging
 from ._pagination import LARGEST_PAGE, Dedupe, ImagePager
 from ._pipeline.budget import Budget, Estimate
 from ._pipeline.call import Call, CallState, Middleware, OnOutage, Priority, Send
@@ -211,7 +212,7 @@ class ImageSearchSession:
             longest_pause=retry.max_retry_after,
             budget=None if budget is None else checks.instance("budget", budget, Budget),
             middleware=middleware,
-            events=Dispatcher(observers),
+            events=Dispatcher(with_logging(observers)),
             draw=random.Random(seed),  # noqa: S311  # jitter, no secrets
         )
         self._shared = _Shared(client, service, header, pipeline, resources, Lifecycle())

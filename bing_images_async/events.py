@@ -147,12 +147,15 @@ class Dispatcher:
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = tuple(observers)
+        self._has_log = any(isinstance(observer, LoggingObserver) for observer in observers)
 
     def __bool__(self) -> bool:
         return bool(self._observers)
 
     def emit(self, event: Event) -> None:
-        """Show `event` to every observer, whatever the others do."""
+        """Show `event` to every observer, whatever the others do. A retry is logged even without any."""
+        if isinstance(event, RetryScheduled) and not self._has_log:
+            _logger.info("%s", event)
         for observer in self._observers:
             shown = event
             if isinstance(event, CallStarted) and not getattr(observer, "wants_queries", False):

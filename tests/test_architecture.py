@@ -30,7 +30,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"params"}),
     frozenset({"_protocol", "_transport"}),
     frozenset({"_pipeline"}),
-    frozenset({"_config", "_fan_out", "_lifecycle", "_pagination", "_upload"}),
+    frozenset({"_config", "_fan_out", "_lifecycle", "_logging", "_pagination", "_upload"}),
     frozenset({"_session"}),
     frozenset({"", "__main__", "cli", "emulator", "testing"}),
 )

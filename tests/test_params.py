@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import unicodedata
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -350,13 +352,30 @@ def test_parameters_of_other_endpoints_do_not_exist() -> None:
 
 @given(st.text())
 def test_any_text_is_a_query_or_refused(query: str) -> None:
-    """A query goes out as it was given; blank ones and lone surrogates do not go out."""
+    """A query is sent as it was given, unless nothing of it is visible or it holds controls or surrogates."""
     try:
         params = SearchParams(query)
     except InvalidRequestError:
-        assert not query.strip() or any("\ud800" <= c <= "\udfff" for c in query)
+        kinds = {unicodedata.category(c) for c in query if not c.isspace() or c in "\x1c\x1d\x1e\x1f"}
+        assert kinds <= {"Cf", "Mn"} or kinds & {"Cc", "Cs"}
     else:
         assert params.query_pairs() == [("q", query)]
+
+
+@pytest.mark.parametrize(
+    "query", ["a\0", "\x1b[2J", "a\x7f", "\x80", "\x1c", "\u200b", "\ufeff \u2060", "\u202e", "\ufe0f", "\xad"]
+)
+@pytest.mark.parametrize("kind", [SearchParams, partial(DetailsParams, insights_token="t")])
+def test_query_with_controls_or_nothing_visible_is_refused(kind: Any, query: str) -> None:
+    with pytest.raises(InvalidRequestError, match="query="):
+        kind(query=query)
+
+
+@pytest.mark.parametrize(
+    "query", ["a\tb\nc", "a\u200db", "\u0b95\u0bcd", "e\u0301", "\ue000", "\U000e0041x", "❤\ufe0f", "\x85x"]
+)
+def test_query_with_something_visible_is_accepted(query: str) -> None:
+    assert SearchParams(query).query == query
 
 
 @given(st.text(max_size=20))

@@ -15,6 +15,7 @@ from bing_images_async._transport.carrier import Borrowed
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ApiKey, Bearer, HeaderKey, ImageSearchSession, SubscriptionKey
+from bing_images_async._config import environment
 from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import InvalidRequestError
 from bing_images_async.testing import virtual_time
@@ -266,6 +267,23 @@ def test_from_env_passes_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
         ImageSearchSession.from_env(market="nowhere at all")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"\ufeff{KEY}\r\n".encode(),
+        f"{KEY}\n".encode("utf-16"),
+        b"\xfe\xff" + KEY.encode("utf-16-be"),
+        f" {KEY} ".encode(),
+    ],
+)
+def test_key_file_with_a_byte_order_mark_is_read(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Editors and shells on Windows write one."""
+    _set(monkeypatch, KEY_FILE=_key_file(tmp_path, data))
+    key, _ = environment()
+    assert key is not None
+    assert key.reveal() == KEY
+
+
 @pytest.mark.parametrize("variables", [{}, {"KEY": "", "URL": "", "KEY_FILE": ""}])
 def test_an_empty_environment_is_the_local_service(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing set, or nothing but empty texts: the library answers itself."""
@@ -284,8 +302,10 @@ def _refused_file(path: str) -> Callable[[Path], str]:
         (KEY, lambda folder: _key_file(folder, KEY.encode()), "both set"),
         (None, _refused_file("missing"), "FileNotFoundError"),
         (None, _refused_file("."), "IsADirectoryError"),
-        (None, lambda folder: _key_file(folder, b"\xff\xfe"), "cannot carry"),
-        (None, lambda folder: _key_file(folder, b"\n"), "api_key is blank"),
+        (None, lambda folder: _key_file(folder, b"\xff\x00"), "cannot carry"),
+        (None, lambda folder: _key_file(folder, b"\xff\xfe"), "KEY_FILE=.* cannot be used: its content is blank"),
+        (None, lambda folder: _key_file(folder, b"\xef\xbb\xbf\n"), "KEY_FILE=.* cannot be used: its content is blank"),
+        (None, lambda folder: _key_file(folder, b"\n"), "KEY_FILE=.* cannot be used: its content is blank"),
     ],
 )
 def test_an_environment_that_cannot_be_read(

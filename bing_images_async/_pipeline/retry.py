@@ -220,16 +220,15 @@ class Retry:
             )
 
     async def _back_off(self, call: Call, decision: Decision, failure: BingImagesError, cost: int) -> None:
-        if self._events:
-            self._events.emit(
-                RetryScheduled(
-                    at=anyio.current_time(),
-                    call=call.number,
-                    number=len(call.state.attempts) + 1,
-                    wait=decision.wait,
-                    error=type(failure).__name__,
-                )
+        self._events.emit(
+            RetryScheduled(
+                at=anyio.current_time(),
+                call=call.number,
+                number=len(call.state.attempts) + 1,
+                wait=decision.wait,
+                error=type(failure).__name__,
             )
+        )
         try:
             with call.waiting("back_off"):
                 await anyio.sleep(decision.wait)

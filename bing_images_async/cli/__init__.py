@@ -1,13 +1,13 @@
-"""The command `bing-images`. Where to find what:
+"""The command `bing-images`.
 
-app, program                       the commands together; how any of them ends
-search, details, trending          one per endpoint;  serve, doctor: the service of our own, and what is amiss
-bulk                               many queries from a file
-options, service                   what all of them take, and the session that this makes
-thumbnails                         the pictures for a contact sheet
-card, table, formats, sheet        an answer for people, for programs, and to look at
-text, streams, progress            what may reach a terminal, and where it goes
-exit_codes                         what a script is told
+program                            the group of commands; how errors become exit codes
+*_command                          one per command: search, details, trending, serve, doctor (and bulk/)
+parameter_options, service_options, output_options
+                                   options that several commands share, and what they select
+formats, table, html_page           an answer as JSON or CSV, as tables, as an HTML page
+image_card, thumbnail_download     one image as people see it; its preview
+sanitize, streams, progress_bar    what may reach a terminal, and where it goes
+exit_codes                         exit codes
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
-_EXTRA = ("click", "rich")
+_EXTRA = ("click", "cloup", "jinja2", "rich")
 
 
 def main() -> NoReturn:
-    """Run the command line with the arguments of this process, and end it with an exit code."""
+    """Run the command line with the arguments of this process, and exit."""
     try:
-        from .app import program
+        from .program import program
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRA:
@@ -33,6 +33,6 @@ def main() -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    gc.freeze()  # what was imported stays; to look through it again takes longer than the gap between two requests
+    gc.freeze()  # imported modules are permanent; scanning them takes longer than the gap between two requests
     program.main(prog_name="bing-images")
-    raise AssertionError("program.main() ends the process")
+    raise AssertionError("program.main() exits")

@@ -69,7 +69,7 @@ class DetailsParams(CommonParams):
     image: ImageSource | None = field(default=None, repr=False, metadata={"check": _image})
     """An image of at most 1 MB (2**20 bytes), to be uploaded."""
     image_id: str | None = query_field("id", checks.text)
-    query: str | None = query_field("q", checks.text)
+    query: str | None = query_field("q", checks.query)
     """The query that found the image; RelatedSearches needs it."""
     modules: Iterable[Module | str] | str | None = query_field("modules", _modules, (Module.ALL,))
     """What to find out; a tuple of `Module` once made."""

@@ -19,7 +19,7 @@ __all__ = ["SearchParams"]
 class SearchParams(CommonParams):
     """The parameters of `/images/search` (API reference: Query parameters). Only `query` is required."""
 
-    query: str = field(kw_only=False, metadata={"query": "q", "check": checks.text})
+    query: str = field(kw_only=False, metadata={"query": "q", "check": checks.query})
     """What to look for; operators such as `site:` and quotes are the service's."""
     count: int | None = query_field("count", partial(checks.integer, low=1, high=150))
     """Images per page, 1 to 150; the service sends 35 by default, and at times fewer than asked."""

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bing_images_async.cli.app import program
+from bing_images_async.cli.program import program
 from bing_images_async.emulator import create_app, running_server, synthetic
 
 Invoke = Callable[..., Result]
@@ -117,6 +117,17 @@ REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
+def _number(text: str) -> str:
+    image = f'{{"imageId": "A", "contentUrl": "http://h/a", "width": {text}, "height": 7}}'
+    return f'{{"_type": "Images", "value": [{image}]}}'
+
+
+NUMBERS = {f"width {text}": _number(text) for text in (
+    "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616", "1" + "0" * 300,
+)}  # fmt: skip
+"""Answers whose width may be beyond the range of a column."""
+
+
 async def _answer(request: Request) -> Response:
     query = request.query_params.get("q", "")
     if query in REFUSALS:
@@ -127,9 +138,17 @@ async def _answer(request: Request) -> Response:
     if query == "same":  # every page is the same, and each names a next one
         offset = int(request.query_params.get("offset", 0))
         return JSONResponse({"_type": "Images", "value": evil_images(), "nextOffset": offset + 3})
+    if query in NUMBERS:
+        return Response(NUMBERS[query], media_type="application/json")
     if query == "nothing":
         return JSONResponse({"_type": "Images", "value": []})
     return JSONResponse({"_type": "Images", "value": evil_images(), "totalEstimatedMatches": 3})
+
+
+@pytest.fixture
+def numbers() -> dict[str, str]:
+    """Queries that the service below answers with a number that may be beyond the range of a column."""
+    return NUMBERS
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""`bing-images bulk`: many queries from a file. Where to find what:
+"""`bing-images bulk`: many queries from a file.
 
-command                the options, and what happens in which order
-fields, rows, source   a line of the input as a question; the lines of a file, or of stdin as they come
-journal, store         what is done, so that a run that was killed goes on; the output that agrees with it
-records, parquet       an outcome as bytes; a table of all of them
-run                    asking, within limits
-watch, board           what the session does, second by second; how far it is, for those who wait
-summary                how it went
-report, chart          the same to look at
+bulk_command, bulk_options     options, and the order of events
+input_rows, input_file         a line of the input as search parameters; reading a file, or stdin as it arrives
+run, termination               searching within limits; signals that end it
+results                        the result of a query as a line of JSON, or as rows of a table
+checkpoint                     the file of results, from which a later run continues; exactly-once, killed or not
+output_files, export           which files are written; CSV and Parquet
+tally, timeline                totals, failures and examples; requests over time
+progress_display, summary, report_page, timeline_chart
+                               progress, result and report for people
 """

@@ -1,179 +1,191 @@
-"""Asking what is not done yet, and keeping every answer before its place is given to another query."""
+"""Running the queries whose results are missing, and appending every result before another query starts."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from typing import Any, cast
 
 import anyio
 from anyio import to_thread
-from attrs import define, field, frozen
+from anyio.lowlevel import checkpoint
+from attrs import define, evolve, field
 
 from ..._fan_out import STOP_ON, Outcome
-from ..._pipeline.call import OnOutage
 from ..._session import ImageSearchSession
 from ...errors import BingImagesError, BudgetExceededError, DeadlineExceededError
 from ...params import SearchParams
-from .records import Record, entry_of, refused, to_bytes
-from .rows import Row
-from .source import Feed, Source
-from .store import Store
-from .watch import Watch
+from .checkpoint import Checkpoint
+from .input_file import Source, check_same
+from .input_rows import Row
+from .results import copied_line, encode, outcome_line, refusal_line
+from .tally import Tally
+from .timeline import Bucket
 
-__all__ = ["Limits", "Run"]
+__all__ = ["Run"]
 
-_ENDING = STOP_ON | {BudgetExceededError}
-"""Errors after which nothing more is asked. Who met them is asked again when the run goes on."""
-_FLUSH = 2.0  # seconds between two flushes of the output to the disk
-_LOOK = 0.25  # seconds between two looks at the session
-_FEW = 60  # samples for the report, if it is not known how many queries there are
-
-
-@frozen(kw_only=True)
-class Limits:
-    """How far and how fast to go."""
-
-    concurrency: int
-    pages: int | None
-    images: int | None
-    """Per query."""
-    timeout: float | None
-    """Seconds for all of it."""
-    on_outage: OnOutage
+_STOP_ON = STOP_ON | {BudgetExceededError}
+"""Errors that end the run. The query that met one has no result, so a resumed run repeats it."""
+_INTERVAL = 0.25  # seconds between two updates of the progress display
+_SYNC_EVERY = 8  # intervals between two flushes of the output to the disk
 
 
 @define
 class Run:
-    """One run, from where the store is to the end of the input or to what stops it."""
+    """One run, from the state of the checkpoint to the end of the input or to an error that ends it."""
 
     session: ImageSearchSession
-    store: Store
+    checkpoint: Checkpoint
     source: Source
-    limits: Limits
-    form: str
-    """Of the output."""
+    limits: Mapping[str, Any]
+    """Arguments of `fan_out`."""
     total: int | None
-    """Queries in the input, if that is known."""
-    retry_failed: bool
-    watch: Watch
+    """Queries in the input, if known."""
+    repeat: bool = False
+    """Send a request for every row, even if the result of an equal one is known."""
+    write: Callable[[dict[str, Any]], None] | None = None
+    """Called with every result, for an output on stdout."""
     show: Callable[[Run], None] = lambda _: None
-    """Is called now and then."""
+    """Called now and then."""
 
-    known: int = 0
-    """Queries that were done before."""
-    answered: int = 0
-    failed: int = 0
-    images: int = 0
     stopped_by: BingImagesError | None = None
-    """What ended the run before its time."""
-    _asked: int = field(init=False, default=0)
+    """The error that ended the run."""
+    sent: Bucket = field(init=False, factory=Bucket)
+    """Requests of all runs."""
+    started: float = field(factory=time.time)
+    """Time of day; identifies the run."""
+    _began: float = field(init=False, factory=time.monotonic)
+    _before: Bucket = field(init=False)
+    _known: int = field(init=False)
+    _number: int = field(init=False, default=0)
     _under_way: dict[int, Row] = field(init=False, factory=dict[int, Row])
+    _waiting: dict[str, list[Row]] = field(init=False, factory=dict[str, list[Row]])
+    """Rows with the same search as one that is under way, by digest."""
     _room: anyio.Semaphore = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # A query has its place until its answer is kept, so that no more than `concurrency` are lost with the process.
-        self._room = anyio.Semaphore(self.limits.concurrency)
+        self._before = evolve(self.tally.timeline.total)
+        self._known = self.tally.queries
+        # A query holds its place until its result is appended: a kill loses at most `concurrency` of them.
+        self._room = anyio.Semaphore(self.limits["concurrency"])
 
     @property
-    def done(self) -> int:
-        """Queries that need not be asked any more, for now."""
-        return self.known + self.answered + self.failed
+    def tally(self) -> Tally:
+        """All results in the output."""
+        return self.checkpoint.tally
+
+    @property
+    def seconds(self) -> float:
+        """Duration of this run so far."""
+        return time.monotonic() - self._began
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated from the pace of this run; `None` if unknown."""
+        done = self.tally.queries - self._known
+        return self.seconds / done * (self.total - self.tally.queries) if done and self.total is not None else None
+
+    def _count(self) -> None:
+        stats = self.session.stats
+        self.sent = Bucket(stats.attempts, stats.throttled, stats.retries)
+        self.sent.add(self._before)
 
     async def __call__(self) -> None:
-        """Ask. Raises `click.UsageError` for an input that cannot be read on, or is not the one of the journal."""
-        limits = self.limits
-        feed = Feed(self.source)
-        outcomes = self.session.fan_out(
-            self._questions(feed),
-            concurrency=limits.concurrency,
-            on_outage=limits.on_outage,
-            pages=limits.pages,
-            limit=limits.images,
-            stop_on=_ENDING,
-            timeout=limits.timeout,
-        )
+        """Run. Raises `click.UsageError` if the input cannot be read, or is not the one of the checkpoint."""
         try:
-            async with _beside(self._flush), _beside(self._look), feed, outcomes:
-                async for outcome in outcomes:
-                    self._take(outcome)
-                    self._room.release()
-        except DeadlineExceededError as error:  # while the input made one wait
-            self.stopped_by = self.stopped_by or error
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_up)
+                await self._search()
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _innermost(group) from None
         finally:
-            self.watch.look(self.session.stats)
-            self.store.journal.note(watch=self.watch.notes())
+            self._count()
+            self.tally.timeline.advance(self.started, self.seconds)
 
-    async def _questions(self, feed: Feed) -> AsyncGenerator[SearchParams]:
-        """What is to be asked, as there is room."""
-        async for row in feed:
-            done = self.store.done(row.index, row.digest)
-            if done is not None and not (done.has_failed and self.retry_failed):
-                self.known += 1
+    async def _search(self) -> None:
+        async with self.source.stream() as rows:
+            outcomes = self.session.fan_out(self._queries(rows), stop_on=_STOP_ON, **self.limits)
+            try:
+                async with outcomes:
+                    async for outcome in outcomes:
+                        await self._take(outcome)
+                        self._room.release()
+            except DeadlineExceededError as error:  # while waiting for the input
+                self.stopped_by = self.stopped_by or error
+
+    async def _queries(self, rows: AsyncIterable[Row | Exception]) -> AsyncGenerator[SearchParams]:
+        """Yield the queries without a result, as places become free."""
+        async for row in rows:
+            if isinstance(row, Exception):
+                raise row
+            if check_same(row, self.checkpoint.digests):
                 continue
             if row.params is None:
-                self._keep(refused(row), 0.0)
+                self._append(refusal_line(row, self._position()))
+                continue
+            if await self._is_shared(row):
                 continue
             await self._room.acquire()
             if self.stopped_by is not None:
                 return
-            self._under_way[self._asked] = row
-            self._asked += 1
+            self._under_way[self._number] = row
+            self._number += 1
             yield row.params
 
-    def _take(self, outcome: Outcome) -> None:
+    async def _is_shared(self, row: Row) -> bool:
+        """Give the row the result of an equal one, now or when that arrives; return whether there is one."""
+        if self.repeat:
+            return False
+        known = self.checkpoint.result_of(row.digest)
+        if known is not None:
+            self._append(copied_line(known, row, self._position()))
+            await checkpoint()  # many equal rows in succession would block the event loop
+        elif row.digest in self._waiting:
+            self._waiting[row.digest].append(row)
+        else:
+            self._waiting[row.digest] = []
+            return False
+        return True
+
+    async def _take(self, outcome: Outcome) -> None:
         row = self._under_way.pop(outcome.index)
+        equal = self._waiting.pop(row.digest, [])
         error = outcome.error
-        if error is not None and _ends_it(error):
+        if error is not None and _ends_run(error):
             self.stopped_by = self.stopped_by or error
             return
-        self._keep(Record.of(row, outcome), outcome.elapsed)
+        line = outcome_line(row, outcome, self._position())
+        self._append(line)
+        known = encode(line)
+        for other in equal:
+            self._append(copied_line(known, other, self._position()))
+            await checkpoint()
 
-    def _keep(self, record: Record, elapsed: float) -> None:
-        index = record.row.index
-        sampled = index < _FEW if self.total is None else index % max(1, self.total // _FEW) == 0
-        self.store.put(entry_of(record, elapsed, sampled=sampled), to_bytes[self.form](record))
-        self.images += len(record.images)
-        if record.error is None:
-            self.answered += 1
-        else:
-            self.failed += 1
+    def _position(self) -> dict[str, Any]:
+        return {"started": self.started, "at": round(self.seconds, 3), "rate": self.session.stats.rate}
 
-    # --- beside it
+    def _append(self, line: dict[str, Any]) -> None:
+        self.checkpoint.append(encode(line))
+        if self.write is not None:
+            self.write(line)
 
-    async def _look(self) -> None:
+    async def _keep_up(self) -> None:
+        """Update the display, and flush the output to the disk."""
         while True:
-            self.watch.look(self.session.stats)
-            self.store.journal.note(watch=self.watch.notes())
-            self.show(self)
-            await anyio.sleep(_LOOK)
-
-    async def _flush(self) -> None:
-        while True:
-            await anyio.sleep(_FLUSH)
-            end = self.store.end
-            await to_thread.run_sync(self.store.sync)
-            self.store.mark(end)
+            for _ in range(_SYNC_EVERY):
+                self._count()
+                self.show(self)
+                await anyio.sleep(_INTERVAL)
+            await to_thread.run_sync(self.checkpoint.sync)
 
 
-def _ends_it(error: BingImagesError) -> bool:
+def _ends_run(error: BingImagesError) -> bool:
     is_late = isinstance(error, DeadlineExceededError) and error.waited_for == "the run"
-    return is_late or isinstance(error, tuple(_ENDING))
+    return is_late or isinstance(error, tuple(_STOP_ON))
 
 
-@asynccontextmanager
-async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
-    """`work` is under way while the block is; an error of either arrives bare."""
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(work)
-            yield
-            tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        raise _bare(group) from None
-
-
-def _bare(error: BaseException) -> BaseException:
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

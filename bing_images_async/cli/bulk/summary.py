@@ -1,97 +1,103 @@
-"""How a run went: in a few lines, and as an exit code."""
+"""The result of a run: a few lines for people, and the exit code."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from attrs import frozen
 
 from ... import errors
 from ...errors import BingImagesError
 from ..exit_codes import Exit, exit_code
-from ..options import in_options
-from ..text import visible
-from .board import duration
-from .journal import Failures, Totals
-from .watch import Watch
+from ..output_options import count_of
+from ..parameter_options import as_options
+from ..sanitize import visible
+from .progress_display import duration
+from .run import Run
+from .tally import Failures, Tally
+from .timeline import Bucket
 
 __all__ = ["Summary"]
 
-_SHOWN = 160  # characters of a message
+_MAX_MESSAGE = 160  # characters
 
 
-@frozen(kw_only=True)
+@frozen
 class Summary:
-    """All runs over the same output together, unless it says otherwise."""
+    """The result of a run that has ended: all runs over the same output together, unless stated otherwise."""
 
-    totals: Totals
-    failures: Sequence[Failures]
-    watch: Watch
+    run: Run
     cost_per_1000: float | None
-    stopped_by: BingImagesError | None
-    """Why the last run ended early."""
-    left: int | None
-    """Queries that were not asked; `None` if nobody knows."""
     can_resume: bool
 
     @property
-    def requests(self) -> int:
-        """That were sent; those in the last moments of a run that was killed may not have been counted."""
-        return max(self.watch.total.requests, self.totals.requests)
+    def tally(self) -> Tally:
+        """All results."""
+        return self.run.tally
+
+    @property
+    def sent(self) -> Bucket:
+        """All requests."""
+        return self.run.sent
 
     @property
     def cost(self) -> float | None:
         """Of all requests."""
-        return None if self.cost_per_1000 is None else self.requests * self.cost_per_1000 / 1000
+        return None if self.cost_per_1000 is None else self.sent.requests * self.cost_per_1000 / 1000
+
+    @property
+    def speed(self) -> float:
+        """Requests per second."""
+        return self.sent.requests / max(self.tally.timeline.seconds, 1e-9)
 
     @property
     def exit(self) -> Exit:
-        """The gravest that happened: stopped, failed (3 before 4 before 2), nothing found, found."""
-        if self.stopped_by is not None:
-            return exit_code(self.stopped_by)
-        codes = {_exit_of(failures.kind) for failures in self.failures}
-        for grave in (Exit.KEY, Exit.SERVICE, Exit.USAGE):
-            if grave in codes:
-                return grave
-        return Exit.FOUND if self.totals.images else Exit.NOTHING
+        """The most severe: stopped, failed (3 before 4 before 2), nothing found, found."""
+        if self.run.stopped_by is not None:
+            return exit_code(self.run.stopped_by)
+        codes = {_exit_of(kind) for kind in self.tally.kinds}
+        for code in (Exit.KEY, Exit.SERVICE, Exit.USAGE):
+            if code in codes:
+                return code
+        return Exit.FOUND if self.tally.images else Exit.NOTHING
+
+    @property
+    def stopped(self) -> str:
+        """Why the last run ended early, and what is missing; "" if it did not."""
+        if self.run.stopped_by is None:
+            return ""
+        total = self.run.total
+        left = "Some queries" if total is None else count_of(total - self.tally.queries, "query", "queries")
+        return f"Stopped: {as_options(self.run.stopped_by)} {left} not sent."
 
     def lines(self) -> list[str]:
-        """For people."""
-        totals, watch = self.totals, self.watch
-        answered = totals.queries - totals.failed
-        requests, total = self.requests, watch.total
-        found = _count(totals.images, "image", "images")
-        speed = f"{duration(watch.seconds)} ({requests / max(watch.seconds, 1e-9):.1f}/s)"
-        troubles = f"{total.retries:,} of them retries, {total.throttled:,} throttled"
+        """Return the lines for people."""
+        tally, sent = self.tally, self.sent
+        answered, images = tally.queries - tally.failed, count_of(tally.images, "image")
+        answers = f"{answered:,} answered with {images} ({tally.empty:,} with none), {tally.failed:,} failed"
+        time = f"{duration(tally.timeline.seconds)} ({self.speed:.1f}/s)"
+        troubles = f"{sent.retries:,} of them retries, {sent.throttled:,} throttled"
         cost = "" if self.cost is None else f"; cost {self.cost:,.2f}"
-        answers = f"{answered:,} answered with {found} ({totals.empty:,} with none)"
         lines = [
-            f"{_count(totals.queries, 'query', 'queries')}: {answers}, {totals.failed:,} failed.",
-            f"{_count(requests, 'request', 'requests')} in {speed}, {troubles}{cost}.",
+            f"{count_of(tally.queries, 'query', 'queries')}: {answers}.",
+            f"{count_of(sent.requests, 'request')} in {time}, {troubles}{cost}.",
+            *map(_line, tally.failures),
         ]
-        lines += [self._failure(failures) for failures in self.failures]
-        if self.failures and self.can_resume:
-            lines.append("To ask again for what failed: the same command with --retry-failed.")
-        if self.stopped_by is not None:
-            left = "The rest" if self.left is None else _count(self.left, "query", "queries")
-            lines.append(f"Stopped: {in_options(self.stopped_by)} {left} not asked.")
+        if tally.failed and self.can_resume:
+            lines.append("To repeat the failed queries: the same command with --retry-failed.")
+        if self.stopped:
+            lines.append(self.stopped)
             if self.can_resume:
-                lines.append("To go on: the same command with --resume.")
+                lines.append("To continue: the same command with --resume.")
         return lines
 
-    @staticmethod
-    def _failure(failures: Failures) -> str:
-        message = visible(failures.message)
-        cut = f"{message[:_SHOWN]}…" if len(message) > _SHOWN else message
-        examples = ", ".join(repr(query) for query in failures.examples if query)
-        return f"  {failures.number:,} × {failures.kind}: {cut}" + (f" – {examples}" if examples else "")
+
+def _line(failures: Failures) -> str:
+    message = visible(failures.message)
+    cut = f"{message[:_MAX_MESSAGE]}…" if len(message) > _MAX_MESSAGE else message
+    examples = ", ".join(repr(query) for query in failures.examples if query)
+    return f"  {failures.number:,} × {failures.kind}: {cut}" + (f" – {examples}" if examples else "")
 
 
 def _exit_of(kind: str) -> Exit:
-    """The exit code of an error that is known by its name only."""
+    """Return the exit code of an error of which only the name is known."""
     found = getattr(errors, kind, BingImagesError)
     return exit_code(found.__new__(found))
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
