@@ -49,9 +49,10 @@ class Proxy:
             host = port = parts = None
         if parts is None or not host or parts.scheme not in _PORTS or not host.isascii():
             kind = f" ({parts.scheme}://)" if parts is not None and parts.scheme not in _PORTS else ""
+            other = " For SOCKS, lend a client: client=httpx.AsyncClient(proxy=…)." if name == "proxy" else ""
             raise InvalidRequestError(
                 f"{name} is not a proxy that can be used{kind}: it must be an http or https URL, such as "
-                "http://user:password@host:3128. For SOCKS, lend a client: client=httpx.AsyncClient(proxy=…).",
+                f"http://user:password@host:3128.{other}",
                 parameter="proxy",
             )
         headers: tuple[tuple[bytes, bytes], ...] = ()

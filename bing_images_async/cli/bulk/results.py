@@ -10,7 +10,7 @@ from typing import Any
 from attrs import asdict
 
 from ..._fan_out import Outcome
-from ..._protocol.decoding import Flawed, converter, unstructure
+from ..._protocol.decoding import DecodingError, structure, unstructure
 from ...errors import ApiError, BingImagesError, InvalidRequestError
 from ...models import Image
 from ...params import Location
@@ -87,9 +87,9 @@ def encode(line: Line) -> bytes:
 def read_image(value: Any) -> Image:
     """Return the image from its JSON."""
     try:
-        return converter.structure(value, Image)
-    except Flawed as flawed:  # the file was edited
-        return flawed.value or Image()
+        return structure(value, Image)[0]
+    except DecodingError:  # the file was edited
+        return Image()
 
 
 def table_rows(line: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
