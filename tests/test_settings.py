@@ -11,12 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from bing_images_async._transport.carrier import Borrowed
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import ApiKey, Bearer, HeaderKey, ImageSearchSession, SubscriptionKey
 from bing_images_async._config import environment
-from bing_images_async._transport.pool import ConnectionPool
 from bing_images_async.errors import InvalidRequestError
 from bing_images_async.testing import virtual_time
 
@@ -226,9 +224,7 @@ def _set(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 
 async def _sent(session: ImageSearchSession, service: Service, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
     """Host and key of a request that `session` sends."""
-
-    instead = Borrowed(httpx.AsyncClient(transport=httpx.MockTransport(service)))
-    monkeypatch.setattr(ConnectionPool, "send", lambda _, outgoing: instead.send(outgoing))
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", lambda _, request: service(request))
     async with session:
         await session.search("boat")
     return service.last.url.host, service.last.headers.get("ocp-apim-subscription-key")

@@ -198,9 +198,10 @@ class Connection:
         if keep_unread is not None:
             keep_unread()
         self._is_writing = True
+        reading = anyio.CancelScope()
         try:
             async with anyio.create_task_group() as tasks:
-                with anyio.CancelScope() as reading:
+                with reading:
                     tasks.start_soon(self._write_body, body, length, timeouts, reading)
                     while self._is_writing and self.parser.status is None:
                         await self._receive(_NO_TIMEOUTS)

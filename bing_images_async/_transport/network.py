@@ -185,6 +185,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         return known[info]() if info in known else None
 
     def _has_more(self) -> bool:
+        """Whether a connection that should be silent is not. If so it cannot be read on: a byte of it may be gone."""
         if self._tcp.is_readable():
             return True
         for layer in self._layers:  # TLS may hold records that came together with those that were read

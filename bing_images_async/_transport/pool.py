@@ -157,7 +157,11 @@ class ConnectionPool:
             except BaseException:
                 await self._make_idle(key, connection)
                 raise
-            is_kept = is_kept or self._clock() - began > _KEPT
+            if self._clock() - began > _KEPT:
+                is_kept = True
+                if not connection.is_silent:
+                    await self.drop(connection)
+                    raise StaleConnectionError("The connection ended before the request was sent.", has_written=False)
         try:
             await connection.exchange(head, cast("AsyncIterable[bytes]", request.stream), timeouts)
         except BaseException as error:

@@ -45,7 +45,7 @@ async def _read(
 # --- how much
 
 
-async def test_the_limit_on_the_wire() -> None:
+async def test_read_body_beyond_the_limit_on_the_wire_raises() -> None:
     """Exactly so much is read; a byte more is an error that knows the limit."""
     limits = BodyLimits(wire=1_000, decoded=5_000)
     assert len(await _read(bytes(1_000), size=7, limits=limits)) == 1_000
@@ -54,7 +54,7 @@ async def test_the_limit_on_the_wire() -> None:
     assert caught.value.limit == 1_000
 
 
-async def test_the_limit_after_unpacking() -> None:
+async def test_read_body_beyond_the_decoded_limit_raises() -> None:
     """The same for decoded bytes, over all members together."""
     limits = BodyLimits(wire=1_000, decoded=5_000)
     assert len(await _read(gzip.compress(bytes(5_000)), encoding="gzip", limits=limits)) == 5_000
@@ -65,7 +65,7 @@ async def test_the_limit_after_unpacking() -> None:
         assert caught.value.limit == 5_000
 
 
-async def test_reading_stops_at_the_limit() -> None:
+async def test_read_body_stops_reading_at_the_limit() -> None:
     """Neither an endless body nor a declared length beyond the limit is read further."""
     endless = Chunks(*[bytes(MIB)] * 50)
     async with session_with(streaming(endless)) as session:
@@ -82,7 +82,7 @@ async def test_reading_stops_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize("size", [65_536, 10**9])
-async def test_a_bomb_costs_no_more_than_the_limit(size: int) -> None:
+async def test_read_body_bomb_takes_no_more_memory_than_the_limit(size: int) -> None:
     """64 MiB in 65 KiB: at most 2 MiB more than the 16 MiB that a body may have, and it ends at once."""
     bomb = gzip.compress(bytes(64 * MIB))
     assert len(bomb) < 70_000
@@ -97,7 +97,7 @@ async def test_a_bomb_costs_no_more_than_the_limit(size: int) -> None:
     assert peak <= LIMITS.decoded + 2 * MIB
 
 
-async def test_a_body_in_tiny_pieces_costs_what_it_weighs() -> None:
+async def test_read_body_in_tiny_pieces_takes_little_more_memory_than_its_size() -> None:
     """128 KiB in pieces of two bytes: the pieces are not kept one by one."""
     body = random.Random(1).randbytes(MIB // 8)
     tracemalloc.start()
@@ -110,7 +110,7 @@ async def test_a_body_in_tiny_pieces_costs_what_it_weighs() -> None:
     assert peak <= MIB // 4
 
 
-async def test_many_empty_members_are_refused() -> None:
+async def test_gzip_with_many_empty_members_is_refused() -> None:
     """They would unpack to nothing and take minutes."""
     with pytest.raises(MalformedResponseError, match="members"):
         await _read(gzip.compress(b"") * 50_000, encoding="gzip", size=10**9)
@@ -120,13 +120,13 @@ async def test_many_empty_members_are_refused() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " x-gzip "])
-async def test_gzip(encoding: str) -> None:
+async def test_read_body_gzip_is_unpacked(encoding: str) -> None:
     """By both of its names, in any case."""
     assert await _read(gzip.compress(PAGE), encoding=encoding) == PAGE
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
-async def test_plain(encoding: str) -> None:
+async def test_read_body_without_encoding_is_unchanged(encoding: str) -> None:
     """As it is."""
     assert await _read(PAGE, encoding=encoding) == PAGE
 
@@ -134,7 +134,7 @@ async def test_plain(encoding: str) -> None:
 @given(
     parts=st.lists(st.binary(max_size=300), min_size=1, max_size=4), size=st.integers(1, 400), level=st.integers(0, 9)
 )
-def test_members_follow_each_other(parts: list[bytes], size: int, level: int) -> None:
+def test_gzip_members_are_unpacked_one_after_the_other(parts: list[bytes], size: int, level: int) -> None:
     """A gzip stream of several members is their contents in a row, however it is cut."""
     packed = b"".join(gzip.compress(part, level) for part in parts)
 
@@ -145,7 +145,7 @@ def test_members_follow_each_other(parts: list[bytes], size: int, level: int) ->
 
 
 @given(content=st.binary(max_size=300), size=st.integers(1, 400), data=st.data())
-def test_a_cut_off_stream_is_noticed(content: bytes, size: int, data: st.DataObject) -> None:
+def test_gzip_cut_short_raises_connection_failed_error(content: bytes, size: int, data: st.DataObject) -> None:
     """Wherever it is cut; the standard decoders of HTTP clients let that pass."""
     packed = gzip.compress(content)
     cut = packed[: data.draw(st.integers(1, len(packed) - 1))]
@@ -158,7 +158,7 @@ def test_a_cut_off_stream_is_noticed(content: bytes, size: int, data: st.DataObj
 
 
 @given(junk=st.binary(min_size=1, max_size=200), size=st.integers(1, 100))
-def test_rubbish_that_claims_to_be_gzip(junk: bytes, size: int) -> None:
+def test_gzip_that_is_none_raises_malformed_response_error(junk: bytes, size: int) -> None:
     """One of our errors, whatever the bytes are."""
 
     async def read() -> bytes:
@@ -169,13 +169,13 @@ def test_rubbish_that_claims_to_be_gzip(junk: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize("tail", [b"rubbish", bytes(8), PAGE])
-async def test_what_follows_the_last_member(tail: bytes) -> None:
+async def test_gzip_with_other_bytes_after_the_last_member_raises(tail: bytes) -> None:
     """Must be another member."""
     with pytest.raises(MalformedResponseError, match="not the gzip"):
         await _read(gzip.compress(PAGE) + tail, encoding="gzip")
 
 
-async def test_a_wrong_checksum_is_noticed() -> None:
+async def test_gzip_with_a_wrong_checksum_raises() -> None:
     """The last eight bytes of a member are its checksum and length."""
     packed = bytearray(gzip.compress(PAGE))
     packed[-5] ^= 1
@@ -184,7 +184,7 @@ async def test_a_wrong_checksum_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, br", "x" * 500])
-async def test_what_was_not_asked_for(encoding: str) -> None:
+async def test_read_body_with_another_encoding_raises(encoding: str) -> None:
     """The error names the encoding, in short, and who may be to blame."""
     with pytest.raises(MalformedResponseError, match="only gzip was asked for") as caught:
         await _read(zlib.compress(PAGE), encoding=encoding)
@@ -192,19 +192,19 @@ async def test_what_was_not_asked_for(encoding: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-async def test_an_unreadable_body_does_not_hide_the_status() -> None:
+async def test_session_unreadable_body_does_not_hide_the_status() -> None:
     """A 401 is a 401 in any encoding."""
     async with session_with(streaming(Chunks(b"\x0b\x02"), 401, content_encoding="br")) as session:
         with pytest.raises(AuthenticationError):
             await session.search("boat")
 
 
-async def test_nothing_at_all_is_no_cut_off_stream() -> None:
+async def test_gzip_of_no_bytes_is_an_empty_body() -> None:
     """A reply without a body may still name an encoding."""
     assert await _read(b"", encoding="gzip") == b""
 
 
-async def test_gzip_in_gzip_is_unpacked_once() -> None:
+async def test_gzip_within_gzip_is_unpacked_once() -> None:
     """The header says so once; what comes out is no JSON."""
     twice = gzip.compress(gzip.compress(PAGE))
     assert await _read(twice, encoding="gzip") == gzip.compress(PAGE)
@@ -214,7 +214,7 @@ async def test_gzip_in_gzip_is_unpacked_once() -> None:
 
 
 @pytest.mark.parametrize("declared", ["", "7", "-1", "many", "9" * 400, "1, 1", "٣"])
-async def test_a_length_that_means_nothing(declared: str) -> None:
+async def test_read_body_ignores_a_content_length_that_is_no_number(declared: str) -> None:
     """What it says is a hint for refusing early; what came is what counts."""
     assert await _read(PAGE, content_length=declared) == PAGE
 
@@ -237,7 +237,7 @@ def _declaring(length: int, body: bytes) -> bytes:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", ConnectionFailedError),
     ],
 )
-async def test_a_lying_length(response: bytes, kind: type[Exception]) -> None:
+async def test_session_content_length_of_another_size_raises(response: bytes, kind: type[Exception]) -> None:
     """Too short, too long, far too long, and chunks that break off."""
     async with (
         RawServer(answering(response)) as server,
@@ -247,7 +247,7 @@ async def test_a_lying_length(response: bytes, kind: type[Exception]) -> None:
             await session.search("boat")
 
 
-async def test_a_bomb_over_a_socket() -> None:
+async def test_session_bomb_over_a_socket_raises() -> None:
     """The whole way: no more than the limit is unpacked."""
     bomb = gzip.compress(bytes(32 * MIB))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)

@@ -233,6 +233,25 @@ async def test_new_connection_that_waited_before_sending_can_be_stale(seconds: f
         assert isinstance(caught.value.__cause__, StaleConnectionError) == is_stale
 
 
+async def test_connection_that_ends_before_sending_is_stale_and_nothing_is_written() -> None:
+    """So that an upload can be sent again."""
+    clock = Clock()
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started":
+            clock.now += 1.0
+            network.streams[0].readable = True
+
+    network = Network()
+    async with ConnectionPool(network=network, clock=clock) as pool:
+        with pytest.raises(httpx.RemoteProtocolError) as caught:
+            await fetch(pool, extensions={"trace": trace})
+        assert isinstance(caught.value.__cause__, StaleConnectionError)
+        assert not caught.value.__cause__.has_written
+        assert network.streams[0].written == []
+        await settle(pool, network)
+
+
 @pytest.mark.parametrize("begun", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
 async def test_kept_connection_that_ends_within_a_response_is_not_stale(begun: bytes) -> None:
     network = Network([OK, begun, b""], [])
