@@ -17,14 +17,14 @@ journal, admin              what came in, and control while it runs
 
 try:
     from .app import create_app
-    from .behaviour import Emulator
-    from .catalogue import Catalogue, open_folder, open_openmoji
-    from .faults import FAULTS, FaultRule
-    from .journal import Journal, Record
-    from .picture import Filters, Hits, Picture
-    from .profile import PROFILES, Latency, Profile
+    from .catalogue.factories import Catalogue, open_folder, open_openmoji
+    from .catalogue.picture import Filters, Hits, Picture
+    from .catalogue.synthetic import synthetic
+    from .faults.fault_rules import FAULTS, FaultRule
+    from .faults.plans import Emulator
+    from .faults.profiles import PROFILES, Latency, Profile
+    from .faults.request_journal import Journal, Record
     from .server import running_server, serve
-    from .synthetic import synthetic
 except ModuleNotFoundError as error:
     if error.name is not None and error.name.partition(".")[0] == "bing_images_async":
         raise

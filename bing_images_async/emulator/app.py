@@ -12,19 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from . import media, pages
-from .admin import admin_route
-from .behaviour import Emulator
-from .catalogue import Catalogue
-from .details import details
-from .errors import Fault, GatewayError, service_body
-from .gate import gated, gateway_reply
-from .history import FileHistory, MemoryHistory
-from .profile import Profile
-from .search import search
-from .service import Service
-from .stage import Stage
-from .trending import trending
+from .api.details_endpoint import details
+from .api.endpoint import gated, gateway_reply
+from .api.error_bodies import Fault, GatewayError, service_body
+from .api.search_endpoint import search
+from .api.search_history import FileHistory, MemoryHistory
+from .api.service_state import Service
+from .api.trending_endpoint import trending
+from .catalogue.factories import Catalogue
+from .faults.admin import admin_route
+from .faults.middleware import Stage
+from .faults.plans import Emulator
+from .faults.profiles import Profile
+from .web import media, pages
 
 PREFIXES = ("", "/v7.0", "/bing/v7.0", "/api/v7")
 """Where the API answers. The last is what the links within answers name."""

@@ -11,9 +11,9 @@ from typing import Any, Self
 from anyio import to_thread
 
 from .app import create_app
-from .behaviour import Emulator
-from .catalogue import Catalogue, open_folder, open_openmoji
-from .profile import Profile
+from .catalogue.factories import Catalogue, open_folder, open_openmoji
+from .faults.plans import Emulator
+from .faults.profiles import Profile
 
 __all__ = ["LocalService"]
 

@@ -9,7 +9,7 @@ from threading import Thread
 import uvicorn
 from starlette.types import ASGIApp
 
-from .protocol import LineProtocol
+from .http_protocol import LineProtocol
 
 
 def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, *, bound: Callable[[str], None] | None = None) -> None:

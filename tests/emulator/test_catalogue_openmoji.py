@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 from PIL import Image
 
-from bing_images_async.emulator.catalogue import SqliteCatalogue, open_openmoji
-from bing_images_async.emulator.filters import COLORS, accepts
-from bing_images_async.emulator.picture import Filters, Hits, Picture
+from bing_images_async.emulator.catalogue.factories import SqliteCatalogue, open_openmoji
+from bing_images_async.emulator.catalogue.filters import COLORS, accepts
+from bing_images_async.emulator.catalogue.picture import Filters, Hits, Picture
 
 TODAY = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = TODAY + timedelta(hours=6)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageDraw
 
-from bing_images_async.emulator import thumbnail
-from bing_images_async.emulator.analysis import color_name, fingerprint, look, perceptual_hash
-from bing_images_async.emulator.encoding import FORMATS, _portions, encode
-from bing_images_async.emulator.openmoji import artwork
+from bing_images_async.emulator.catalogue import thumbnail_renderer as thumbnail
+from bing_images_async.emulator.catalogue.analysis import color_name, fingerprint, look, perceptual_hash
+from bing_images_async.emulator.catalogue.image_encoding import FORMATS, _portions, encode
+from bing_images_async.emulator.catalogue.openmoji import artwork
 
 
 def opened(data: bytes) -> Image.Image:

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bing_images_async.emulator.grammar import Query, Term
-from bing_images_async.emulator.spelling import correction, distance
-from bing_images_async.emulator.text import fold, index_tokens, query_tokens, slugify, title_key
+from bing_images_async.emulator.catalogue.query_parser import Query, Term
+from bing_images_async.emulator.catalogue.spelling import correction, distance
+from bing_images_async.emulator.catalogue.tokenizer import fold, index_tokens, query_tokens, slugify, title_key
 
 
 def terms(text: str) -> list[list[str]]:

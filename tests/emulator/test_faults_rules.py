@@ -13,11 +13,11 @@ from hypothesis import given, strategies as st
 
 from bing_images_async._protocol.retry_after import quota_refill
 from bing_images_async.emulator import FAULTS, PROFILES, FaultRule, Latency, Profile, synthetic
-from bing_images_async.emulator.faults import parse_rules
-from bing_images_async.emulator.journal import Journal, Record, fingerprint
-from bing_images_async.emulator.limits import Limits, Quota, SlidingWindow
+from bing_images_async.emulator.faults.error_responses import out_of_quota
+from bing_images_async.emulator.faults.fault_rules import parse_rules
+from bing_images_async.emulator.faults.limits import Limits, Quota, SlidingWindow
+from bing_images_async.emulator.faults.request_journal import Journal, Record, fingerprint
 from bing_images_async.emulator.local import LocalService
-from bing_images_async.emulator.refusals import out_of_quota
 
 # Eighths are exact in binary, so a call that comes exactly one window later is one.
 GAPS = st.lists(st.integers(0, 12).map(lambda eighths: eighths / 8), max_size=120)
@@ -209,7 +209,12 @@ def test_an_unknown_profile_is_refused_before_a_catalogue_is_opened() -> None:
 
 def test_every_fault_has_one_home() -> None:
     """No name stands in two of the tables, where one would hide the other."""
-    from bing_images_async.emulator import detours, hostile, refusals, wires
+    from bing_images_async.emulator.faults import (
+        body_faults as hostile,
+        connection_faults as wires,
+        error_responses as refusals,
+        paging_faults as detours,
+    )
 
     tables = [refusals.REFUSALS, hostile.BODIES, detours.DETOURS, wires.UNREACHED, wires.WIRES]
     assert sum(map(len, tables)) == len(FAULTS)

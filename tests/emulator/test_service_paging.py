@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from bing_images_async.emulator.paging import ResultList
+from bing_images_async.emulator.api.paging import ResultList
 
 keys = st.text(max_size=8)
 counts = st.integers(1, 150)

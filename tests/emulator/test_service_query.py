@@ -2,9 +2,9 @@
 
 import pytest
 
-from bing_images_async.emulator.errors import RefusedError
-from bing_images_async.emulator.markets import MARKETS, accepted_languages, best_fit, in_country
-from bing_images_async.emulator.query import (
+from bing_images_async.emulator.api.error_bodies import RefusedError
+from bing_images_async.emulator.api.markets import MARKETS, accepted_languages, best_fit, in_country
+from bing_images_async.emulator.api.parameters import (
     MODULES,
     Reader,
     Region,

@@ -1,0 +1,275 @@
+"""What a request asks for: its query string read by the server's rules.
+
+Names and enum values are matched whatever their case, unknown names are ignored, a known name without a
+value counts as absent. Every fault is collected, so that one 400 tells them all.
+"""
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from ..catalogue.picture import Filters
+from .error_bodies import Fault, RefusedError, invalid, missing
+from .markets import COUNTRIES, accepted_languages, best_fit, in_country
+
+DEFAULT_COUNT, MAX_COUNT = 35, 150
+MAX_SHORT = 65_535
+"""`offset` and the pixel sizes are unsigned shorts in the API's documentation."""
+MAX_FILE_SIZE = 520_192
+"""Where the server caps `minFileSize` and `maxFileSize`; more is no error."""
+
+SAFE_SEARCH = ("Off", "Moderate", "Strict")
+ASPECTS = ("All", "Square", "Wide", "Tall")
+COLORS = (
+    "ColorOnly", "Monochrome", "Black", "Blue", "Brown", "Gray", "Green", "Orange", "Pink", "Purple",
+    "Red", "Teal", "White", "Yellow",
+)  # fmt: skip
+FRESHNESS = ("Day", "Week", "Month")
+CONTENTS = ("Face", "Portrait")
+TYPES = ("AnimatedGif", "AnimatedGifHttps", "Clipart", "Line", "Photo", "Shopping", "Transparent")
+LICENSES = ("All", "Any", "Public", "Share", "ShareCommercially", "Modify", "ModifyCommercially")
+SIZES = ("All", "Small", "Medium", "Large", "Wallpaper")
+MODULES = (
+    "BRQ", "Caption", "Collections", "PagesIncluding", "Recipes", "RelatedSearches", "ShoppingSources",
+    "SimilarImages", "SimilarProducts", "Tags",
+)  # fmt: skip
+"""What `All` stands for: everything but RecognizedEntities."""
+
+_MARKET = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]+)?-[A-Za-z]{2}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2,4})?")
+_IMAGE_ID = re.compile(r"[0-9A-Fa-f]{40}")
+
+
+@attrs.define
+class Reader:
+    """Reads one query string and keeps what is wrong with it."""
+
+    values: dict[str, str]
+    faults: list[Fault] = attrs.field(factory=list[Fault])
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> "Reader":
+        """Of a name that comes twice, the last value counts."""
+        return cls({name.lower(): value for name, value in pairs if value.strip()})
+
+    def text(self, name: str) -> str | None:
+        return self.values.get(name.lower())
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
+        """The value in the API's own spelling."""
+        given = self.text(name)
+        if given is None:
+            return None
+        for word in allowed:
+            if word.lower() == given.lower():
+                return word
+        self.faults.append(invalid(name, given, f"Allowed values: {', '.join(allowed)}."))
+        return None
+
+    def whole(self, name: str, lowest: int, highest: int) -> int | None:
+        given = self.text(name)
+        if given is None:
+            return None
+        # isdecimal alone would let digits of other scripts through.
+        if given.isascii() and given.isdecimal() and len(given) < 16 and lowest <= int(given) <= highest:
+            return int(given)
+        self.faults.append(invalid(name, given, f"A whole number from {lowest} to {highest} is expected."))
+        return None
+
+    def part(self, name: str) -> float | None:
+        """A fraction of a width or height, 0.0 to 1.0."""
+        given = self.text(name)
+        if given is None:
+            return None
+        try:
+            value = float(given)
+        except ValueError:
+            value = -1.0
+        if 0.0 <= value <= 1.0:
+            return value
+        self.faults.append(invalid(name, given, "A number from 0.0 to 1.0 is expected."))
+        return None
+
+    def exclude(self, name: str, *others: str) -> None:
+        """`name` may not come together with any of `others`."""
+        for other in others:
+            clashing = self.text(other)
+            if clashing is not None and self.text(name) is not None:
+                self.faults.append(invalid(other, clashing, f"{other} and {name} are mutually exclusive."))
+
+    def finish(self) -> None:
+        """Raises RefusedError (400) if anything was wrong."""
+        if self.faults:
+            raise RefusedError(400, *self.faults)
+
+
+def read_market(reader: Reader, accept_language: str | None) -> str:
+    """The market to answer for. `mkt` decides; `cc` needs `Accept-Language` beside it; else en-US."""
+    reader.exclude("mkt", "cc")
+    tags = accepted_languages(accept_language or "")
+    market, country = reader.text("mkt"), reader.text("cc")
+    if market is not None:
+        if not _MARKET.fullmatch(market):
+            reader.faults.append(invalid("mkt", market, "A market looks like en-US: language, dash, country."))
+        return best_fit(market)
+    if country is not None:
+        if country.upper() not in COUNTRIES:
+            reader.faults.append(invalid("cc", country, "A country code of the API's list is expected."))
+        elif not tags:
+            reader.faults.append(missing("Accept-Language", "cc needs the Accept-Language header beside it."))
+        else:
+            return in_country(country.upper(), tags)
+    return best_fit(tags[0]) if tags else best_fit("en-US")
+
+
+def read_ui_language(reader: Reader, accept_language: str | None) -> str:
+    """The language of links and pages, as in HTML's `lang`. What is not understood becomes English."""
+    given = reader.text("setLang")
+    if given is None:
+        return "en"
+    if accept_language is not None:
+        reader.faults.append(invalid("setLang", given, "setLang and Accept-Language are mutually exclusive."))
+    if not _LANGUAGE.fullmatch(given) or given.lower() == "zh":
+        return "en"
+    return "ja" if given.lower() == "jp" else given.lower()  # the API writes Japanese `jp`
+
+
+def read_family_friendly_only(reader: Reader) -> bool:
+    return reader.choice("safeSearch", SAFE_SEARCH) != "Off"
+
+
+@attrs.frozen
+class SearchQuestion:
+    """One page of one search."""
+
+    text: str
+    count: int
+    offset: int
+    first_id: str | None
+    filters: Filters
+
+
+def read_search(reader: Reader, market: str) -> SearchQuestion:
+    """Raises RefusedError (400) with everything that is wrong with the request."""
+    text, first_id = reader.text("q"), reader.text("id")
+    if text is None:
+        reader.faults.append(missing("q"))
+    if first_id is not None and not _IMAGE_ID.fullmatch(first_id):
+        reader.faults.append(invalid("id", first_id, "An imageId has 40 hexadecimal digits."))
+    count = reader.whole("count", 1, MAX_COUNT)
+    offset = reader.whole("offset", 0, MAX_SHORT)
+    filters = _read_filters(reader, market)
+    reader.finish()
+    return SearchQuestion(
+        text=(text or "").strip(),
+        count=DEFAULT_COUNT if count is None else count,
+        offset=0 if offset is None else offset,
+        first_id=None if first_id is None else first_id.upper(),
+        filters=filters,
+    )
+
+
+def _read_filters(reader: Reader, market: str) -> Filters:
+    reader.exclude("width", "minWidth", "maxWidth")
+    reader.exclude("height", "minHeight", "maxHeight")
+    kind = reader.choice("imageType", TYPES)
+    if kind == "Shopping" and market != "en-US":
+        reader.faults.append(invalid("imageType", kind, "Shopping is for the market en-US only."))
+    return Filters(
+        size=reader.choice("size", SIZES),
+        aspect=reader.choice("aspect", ASPECTS),
+        color=reader.choice("color", COLORS),
+        freshness=reader.choice("freshness", FRESHNESS),
+        image_content=reader.choice("imageContent", CONTENTS),
+        image_type=kind,
+        license=reader.choice("license", LICENSES),
+        width=reader.whole("width", 0, MAX_SHORT),
+        height=reader.whole("height", 0, MAX_SHORT),
+        min_width=reader.whole("minWidth", 0, MAX_SHORT),
+        max_width=reader.whole("maxWidth", 0, MAX_SHORT),
+        min_height=reader.whole("minHeight", 0, MAX_SHORT),
+        max_height=reader.whole("maxHeight", 0, MAX_SHORT),
+        min_file_size=_read_file_size(reader, "minFileSize"),
+        max_file_size=_read_file_size(reader, "maxFileSize"),
+        family_friendly_only=read_family_friendly_only(reader),
+    )
+
+
+def _read_file_size(reader: Reader, name: str) -> int | None:
+    size = reader.whole(name, 0, 2**32)
+    return None if size is None else min(size, MAX_FILE_SIZE)
+
+
+@attrs.frozen
+class Region:
+    """The part of a picture that counts, as fractions of its width and height from the top left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@attrs.frozen
+class DetailsQuestion:
+    """One call of details; token, URL and id are None where a picture is in the body."""
+
+    token: str | None
+    image_url: str | None
+    image_id: str | None
+    text: str | None
+    modules: frozenset[str]
+    region: Region | None
+    family_friendly_only: bool
+
+
+def read_details(reader: Reader, *, uploaded: bool) -> DetailsQuestion:
+    """Raises RefusedError (400) with everything that is wrong with the request."""
+    reader.exclude("insightsToken", "imgUrl")
+    names = ("insightsToken", "imgUrl", "id")
+    if not uploaded and all(reader.text(name) is None for name in names):
+        reader.faults.append(missing("insightsToken", "Send insightsToken, imgUrl or a picture in the body of a POST."))
+    question = DetailsQuestion(
+        token=reader.text("insightsToken"),
+        image_url=reader.text("imgUrl"),
+        image_id=reader.text("id"),
+        text=reader.text("q"),
+        modules=_read_modules(reader),
+        region=_read_region(reader),
+        family_friendly_only=read_family_friendly_only(reader),
+    )
+    reader.finish()
+    return question
+
+
+def _read_modules(reader: Reader) -> frozenset[str]:
+    given = reader.text("modules")
+    if given is None:
+        return frozenset(MODULES)
+    known = {word.lower(): word for word in ("All", *MODULES, "RecognizedEntities")}
+    chosen: set[str] = set()
+    for word in filter(None, (item.strip() for item in given.split(","))):
+        if word.lower() in known:
+            chosen.add(known[word.lower()])
+        else:
+            reader.faults.append(invalid("modules", word, f"Allowed values: {', '.join(known.values())}."))
+    if len(chosen) > 1:
+        chosen.discard("RecognizedEntities")  # the API leaves it out in company, and says nothing
+    return frozenset(MODULES) if "All" in chosen else frozenset(chosen)
+
+
+def _read_region(reader: Reader) -> Region | None:
+    shape = reader.text("ct")
+    if shape is not None and shape.lower() not in {"0", "rectangular"}:
+        reader.faults.append(invalid("ct", shape, "0 (rectangular) is the only crop type."))
+    names, whole = ("cal", "cat", "car", "cab"), (0.0, 0.0, 1.0, 1.0)
+    given = [reader.part(name) for name in names]
+    if given == [None] * 4:
+        return None
+    region = Region(*(edge if part is None else part for part, edge in zip(given, whole, strict=True)))
+    if region.left >= region.right:
+        reader.faults.append(invalid("car", str(region.right), "car has to be greater than cal."))
+    if region.top >= region.bottom:
+        reader.faults.append(invalid("cab", str(region.bottom), "cab has to be greater than cat."))
+    return region

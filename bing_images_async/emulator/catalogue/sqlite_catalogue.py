@@ -1,0 +1,355 @@
+"""A catalogue kept in a file: full-text search by SQLite, pictures drawn or read on demand."""
+
+import functools
+import json
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from heapq import nsmallest
+from typing import Any, Protocol
+
+import attrs
+from PIL import Image
+
+from . import analysis, thumbnail_renderer as thumbnail
+from .emoji_names import LANGUAGES
+from .filters import accepts
+from .index_file import Recipe, from_json
+from .picture import Filters, Hits, Picture
+from .query_parser import Query, Term
+from .spelling import correction
+from .tokenizer import query_tokens, title_key
+
+# Weights of the columns name, keywords and facets (category, colour).
+_WEIGHTS = "10.0, 4.0, 1.5"
+# Beside the market's language, English is understood too.
+_ENGLISH_SHARE = 0.7
+_PART_SHARE = 0.3
+_TITLE_BONUS = 25.0
+# Languages that write words together: there, part of a word is a word.
+_COMPOUNDING = frozenset({"de", "ko", "ja", "zh"})
+_NO_FILTERS = Filters()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Originals(Protocol):
+    """Whoever can give a picture its pixels."""
+
+    def original(self, recipe: Recipe, picture: Picture) -> bytes:
+        """The encoded original."""
+        ...
+
+    def image(self, recipe: Recipe, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
+        """The whole picture, scaled down to the given width and height; mode RGB or RGBA."""
+        ...
+
+
+@attrs.frozen
+class _Ranking:
+    numbers: tuple[int, ...]
+    altered_query: str | None
+    matched_all: bool
+
+
+class SqliteCatalogue:
+    """Pictures found by SQLite's FTS5. Any thread may call it; one at a time talks to the file.
+
+    Relevance is counted per word (BM25 over name, keywords and facets) and summed, so that "all words", "some
+    words" and "not this word" are plain set operations on what each word finds.
+    """
+
+    blocking = True
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        originals: Originals,
+        *,
+        epoch: datetime | None = None,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        """Take over an open connection (see `store.connect`).
+
+        Args:
+            connection: Closed by `close`.
+            originals: Draws or reads the pictures.
+            epoch: What the pictures' dates are counted from; default 1970.
+            on_close: Called after the connection is closed.
+        """
+        self._connection = connection
+        self._originals = originals
+        self._epoch = epoch or _EPOCH
+        self._on_close = on_close
+        self._lock = threading.RLock()
+        self._pictures: dict[int, Picture] = {}
+        self._rank = functools.lru_cache(maxsize=512)(self._find_ranking)
+        self._score = functools.lru_cache(maxsize=2048)(self._find_scores)
+        self._vocabulary = functools.lru_cache(maxsize=len(LANGUAGES))(self._read_vocabulary)
+
+    def __len__(self) -> int:
+        ((count,),) = self._rows("SELECT count(*) FROM pictures")
+        return int(count)
+
+    @property
+    def skipped(self) -> int:
+        """How many files could not be read when the catalogue was made."""
+        ((count,),) = self._rows("SELECT value FROM meta WHERE key = 'skipped'")
+        return int(count)
+
+    def search(
+        self,
+        text: str,
+        *,
+        language: str,
+        filters: Filters,
+        offset: int,
+        limit: int,
+        first_id: str | None = None,
+        now: datetime,
+    ) -> Hits:
+        """Find pictures, best first.
+
+        Args:
+            text: The query with its operators; any string is one.
+            language: Two letters; its names are searched, and the English ones beside them.
+            filters: All that are on must be passed.
+            offset: How many hits to leave out.
+            limit: How many to give at most.
+            first_id: Puts this picture first, whether it matches or not.
+            now: Aware; what `freshness` counts back from.
+        """
+        ranking = self._rank(text, language if language in LANGUAGES else "en")
+        numbers: Sequence[int] = ranking.numbers
+        if filters != _NO_FILTERS:
+            pictures = self._load(numbers)
+            numbers = [n for n, picture in zip(numbers, pictures, strict=True) if accepts(picture, filters, now)]
+        first = self._number(first_id) if first_id is not None else None
+        if first is not None:
+            numbers = [first, *(n for n in numbers if n != first)]
+        return Hits(
+            tuple(self._load(numbers[offset : offset + limit])),
+            len(numbers),
+            ranking.altered_query,
+            ranking.matched_all,
+        )
+
+    def get(self, image_id: str) -> Picture | None:
+        """The picture with this id (in either case), or None."""
+        number = self._number(image_id)
+        return None if number is None else self._load([number])[0]
+
+    def similar(self, phash: int, *, limit: int, exclude: str | None = None) -> tuple[Picture, ...]:
+        """The pictures that look most alike, nearest first."""
+        excluded = self._number(exclude) if exclude is not None else None
+        nearest = nsmallest(
+            limit,
+            ((last, (own ^ phash).bit_count(), number) for number, own, last in self._hashes if number != excluded),
+            key=lambda entry: (entry[1], entry[0], entry[2]),
+        )
+        return tuple(self._load([number for _, _, number in nearest]))
+
+    def fingerprint(self, data: bytes) -> int:
+        """The perceptual hash of an encoded picture, for `similar`.
+
+        Raises:
+            ValueError: The bytes are no picture.
+        """
+        return analysis.fingerprint(data)
+
+    def content(self, picture: Picture) -> bytes:
+        """The original file.
+
+        Raises:
+            KeyError: The picture is not of this catalogue.
+            OSError: The file is gone.
+        """
+        return self._originals.original(self._recipe(picture), picture)
+
+    def thumbnail(
+        self, picture: Picture, *, width: int | None, height: int | None, crop: int | None, padding: bool
+    ) -> bytes:
+        """A smaller rendering, by the rules of `thumbnail.make`; raises as `content` and that do."""
+        draw = functools.partial(self._originals.image, self._recipe(picture), picture)
+        size = (picture.width, picture.height)
+        return thumbnail.make(draw, size, width=width, height=height, crop=crop, padding=padding)
+
+    def related(self, text: str, *, language: str, limit: int) -> tuple[str, ...]:
+        """Queries near this one, each of which finds something: names and keywords of the best hits."""
+        language = language if language in LANGUAGES else "en"
+        pictures = self._load(self._rank(text, language).numbers[:24])
+        names = [picture.names.get(language, picture.names["en"]) for picture in pictures]
+        shared = Counter(word for picture in pictures for word in picture.keywords)
+        keywords = [word for word, count in shared.most_common(limit) if count > 1 and language == "en"]
+        own = title_key(text)
+        found: dict[str, str] = {}
+        for query in (*keywords[: limit // 2], *names):
+            key = title_key(query)
+            if key and key != own:
+                found.setdefault(key, query)
+        return tuple(list(found.values())[:limit])
+
+    def topics(self, language: str) -> Mapping[str, tuple[str, ...]]:
+        """Category title to names of pictures in it, up to ten, spread over the category."""
+        language = language if language in LANGUAGES else "en"
+        rows = self._rows(
+            "SELECT category, name FROM pictures JOIN titles ON picture = id"
+            " WHERE language = ? AND NOT last AND length(name) < 17 AND name NOT LIKE '% % %' ORDER BY id",
+            (language,),
+        )
+        queries: dict[str, list[str]] = {}
+        for category, name in rows:
+            queries.setdefault(str(category).capitalize(), []).append(str(name))
+        return {
+            category: tuple(names[:: -(-len(names) // 10)])
+            for category, names in sorted(queries.items())
+            if len(names) > 2
+        }
+
+    def close(self) -> None:
+        """Close the file. Calling it again does nothing."""
+        with self._lock:
+            self._connection.close()
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
+
+    def _find_ranking(self, text: str, language: str) -> _Ranking:
+        query = Query.parse(text)
+        altered = self._respelled(text, query, language)
+        if altered is not None:
+            query = Query.parse(altered)
+        ranking = self._ranked(query, language)
+        return attrs.evolve(ranking, altered_query=altered)
+
+    def _ranked(self, query: Query, language: str) -> _Ranking:
+        if query.everything:
+            rows = self._rows("SELECT id FROM pictures ORDER BY last, id")
+            return _Ranking(tuple(int(number) for (number,) in rows), None, matched_all=True)
+        unwanted = {number for term in query.excluded for number in self._score(term, language)}
+        groups = [_united(self._score(term, language) for term in group) for group in query.groups]
+        anywhere = {number for scores in groups for number in scores} - unwanted
+        together = {number for number in anywhere if all(number in scores for scores in groups)}
+        matched_all = bool(together) or len(groups) < 2
+        wanted = together if matched_all else anywhere
+        titles = self._titled(query, language)
+        last = self._last
+
+        def order(number: int) -> tuple[bool, int, float, int]:
+            scores = [scores[number] for scores in groups if number in scores]
+            return number in last, -len(scores), -sum(scores) - titles.get(number, 0.0), number
+
+        return _Ranking(tuple(sorted(wanted, key=order)), None, matched_all)
+
+    def _find_scores(self, term: Term, language: str) -> Mapping[int, float]:
+        """What the term finds, each with its relevance: in the language and English, else in any language."""
+        found = self._matches("words", language, term.expression())
+        if language != "en":
+            for number, score in self._matches("words", "en", term.expression()).items():
+                found[number] = max(found.get(number, 0.0), score * _ENGLISH_SHARE)
+        if language in _COMPOUNDING or not found:
+            for number, score in self._parts(term, language).items():
+                found.setdefault(number, score * _PART_SHARE)
+        if found:
+            return found
+        return _united(self._matches("words", other, term.expression()) for other in LANGUAGES)
+
+    def _parts(self, term: Term, language: str) -> dict[int, float]:
+        # Three letters are what the index knows; a shorter or a cut-up term was found by its words or not
+        # at all.
+        if len(term.tokens) != 1 or len(term.tokens[0]) < 3:
+            return {}
+        return self._matches("parts", language, f'"{term.tokens[0]}"')
+
+    def _matches(self, table: str, language: str, expression: str) -> dict[int, float]:
+        name = f"{table}_{language}"
+        weights = f", {_WEIGHTS}" if table == "words" else ""
+        rows = self._rows(
+            f"SELECT rowid, bm25({name}{weights}) FROM {name} WHERE {name} MATCH ?",  # noqa: S608  (fixed names)
+            (expression,),
+        )
+        # FTS5 gives better matches smaller numbers, and none at all to a word that is in every row.
+        return {int(number): max(0.01, -float(score)) for number, score in rows}
+
+    def _titled(self, query: Query, language: str) -> dict[int, float]:
+        """Pictures called exactly what was asked for."""
+        title = " ".join(token for group in query.groups for token in group[0].tokens)
+        rows = self._rows(
+            "SELECT picture, language FROM titles WHERE title = ? AND language IN (?, 'en')",
+            (title, language),
+        )
+        return {int(number): _TITLE_BONUS * (1.0 if own == language else _ENGLISH_SHARE) for number, own in rows}
+
+    def _respelled(self, text: str, query: Query, language: str) -> str | None:
+        """The text with unknown words replaced by known ones, or None if there is nothing to replace."""
+        replaced: dict[str, str] = {}
+        for term in (term for group in query.groups for term in group if not term.is_phrase):
+            if len(term.tokens) == 1 and not self._score(term, language):
+                better = correction(term.tokens[0], self._vocabulary(language))
+                if better is not None:
+                    replaced[term.tokens[0]] = better
+        if not replaced:
+            return None
+        return " ".join(_replaced(piece, replaced) for piece in text.split())
+
+    def _read_vocabulary(self, language: str) -> Mapping[str, int]:
+        rows = self._rows(
+            "SELECT word, sum(frequency) FROM vocabulary WHERE language IN (?, 'en') GROUP BY word",
+            (language,),
+        )
+        return {str(word): int(frequency) for word, frequency in rows}
+
+    @functools.cached_property
+    def _last(self) -> frozenset[int]:
+        return frozenset(int(number) for (number,) in self._rows("SELECT id FROM pictures WHERE last"))
+
+    @functools.cached_property
+    def _hashes(self) -> list[tuple[int, int, bool]]:
+        rows = self._rows("SELECT id, phash, last FROM pictures")
+        return [(int(number), int(phash, 16), bool(last)) for number, phash, last in rows]
+
+    def _number(self, image_id: str) -> int | None:
+        rows = self._rows(
+            "SELECT id FROM pictures WHERE image_id = ?",
+            (image_id.upper().encode("utf-8", "replace").decode(),),
+        )
+        return int(rows[0][0]) if rows else None
+
+    def _recipe(self, picture: Picture) -> Recipe:
+        rows = self._rows("SELECT recipe FROM pictures WHERE image_id = ?", (picture.image_id,))
+        if not rows:
+            raise KeyError(picture.image_id)
+        recipe: Recipe = json.loads(rows[0][0])
+        return recipe
+
+    def _load(self, numbers: Sequence[int]) -> list[Picture]:
+        missing = [number for number in numbers if number not in self._pictures]
+        for at in range(0, len(missing), 500):
+            some = missing[at : at + 500]
+            marks = ",".join("?" * len(some))
+            rows = self._rows(f"SELECT id, record FROM pictures WHERE id IN ({marks})", some)  # noqa: S608  # question marks
+            for number, record in rows:
+                self._pictures[number] = from_json(record, self._epoch)
+        return [self._pictures[number] for number in numbers]
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+
+def _united(found: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    """All that any of them has, with the best score."""
+    united: dict[int, float] = {}
+    for scores in found:
+        for number, score in scores.items():
+            united[number] = max(united.get(number, 0.0), score)
+    return united
+
+
+def _replaced(piece: str, words: Mapping[str, str]) -> str:
+    tokens = query_tokens(piece)
+    if len(tokens) != 1 or tokens[0] not in words:
+        return piece
+    start = "-" if piece.startswith("-") else ""
+    return start + words[tokens[0]]
