@@ -130,7 +130,7 @@ def test_only_new_and_changed_files_are_read_again(
     read: list[str] = []
     plain = module._read
 
-    def spy(root: Path, entry: module.Found) -> Any:
+    def spy(root: Path, entry: module.FolderFile) -> Any:
         read.append(entry.path)
         return plain(root, entry)
 

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageDraw
 
-from bing_images_async.emulator.catalogue import thumbnail_renderer as thumbnail
-from bing_images_async.emulator.catalogue.analysis import color_name, fingerprint, look, perceptual_hash
+from bing_images_async.emulator.catalogue import thumbnail_renderer
+from bing_images_async.emulator.catalogue.analysis import analyse
+from bing_images_async.emulator.catalogue.dominant_color import color_name
 from bing_images_async.emulator.catalogue.image_encoding import FORMATS, _portions, encode
 from bing_images_async.emulator.catalogue.openmoji import artwork
+from bing_images_async.emulator.catalogue.perceptual_hash import fingerprint, perceptual_hash
 
 
 def opened(data: bytes) -> Image.Image:
@@ -60,12 +62,12 @@ def test_colours_have_the_names_people_give_them(rgb: str, name: str) -> None:
 )
 def test_the_dominant_colour_is_what_one_would_say(code: str, color: str) -> None:
     """Lemon, strawberry, whale, frog, grapes, elephant, carrot; outlines do not count."""
-    assert look(artwork(code, 64)).color == color
+    assert analyse(artwork(code, 64)).color == color
 
 
 def test_a_drawing_without_colours_is_monochrome_line_art() -> None:
     """The musical note is black and nothing else."""
-    seen = look(artwork("1F3B5", 64))
+    seen = analyse(artwork("1F3B5", 64))
     assert (seen.is_monochrome, seen.image_type, seen.is_transparent) == (True, "Line", True)
 
 
@@ -73,7 +75,7 @@ def test_noise_with_many_shades_is_a_photo() -> None:
     """A photograph has no large plain areas."""
     chance = random.Random(1)
     small = Image.frombytes("RGB", (12, 8), chance.randbytes(12 * 8 * 3))
-    assert look(small.resize((96, 64), Image.Resampling.BICUBIC)).image_type == "Photo"
+    assert analyse(small.resize((96, 64), Image.Resampling.BICUBIC)).image_type == "Photo"
 
 
 @pytest.mark.parametrize("code", ["1F408", "1F34B", "1F98B", "26F5", "1F3E0"])
@@ -140,7 +142,7 @@ def test_a_tight_size_costs_quality_not_truth() -> None:
 def make(image: Image.Image, **asked: object) -> Image.Image:
     """The decoded thumbnail of a picture."""
     wanted = {"width": None, "height": None, "crop": None, "padding": True} | asked
-    return opened(thumbnail.make(lambda size: image.resize(size), image.size, **wanted))  # type: ignore[arg-type]  # **wanted
+    return opened(thumbnail_renderer.render(lambda size: image.resize(size), image.size, **wanted))  # type: ignore[arg-type]  # **wanted
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bing_images_async.emulator.catalogue.query_parser import Query, Term
+from bing_images_async.emulator.catalogue.query_parser import SearchQuery, Term
 from bing_images_async.emulator.catalogue.spelling import correction, distance
 from bing_images_async.emulator.catalogue.tokenizer import fold, index_tokens, query_tokens, slugify, title_key
 
 
 def terms(text: str) -> list[list[str]]:
     """The groups of a query, each term as its tokens joined by blanks."""
-    return [[" ".join(term.tokens) for term in group] for group in Query.parse(text).groups]
+    return [[" ".join(term.tokens) for term in group] for group in SearchQuery.parse(text).groups]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_operators_are_understood(text: str, groups: list[list[str]]) -> None:
 
 def test_excluded_terms_are_kept_apart() -> None:
     """A minus works on words and phrases."""
-    assert Query.parse('cat -dog -"black bird"').excluded == (
+    assert SearchQuery.parse('cat -dog -"black bird"').excluded == (
         Term(("dog",)),
         Term(("black", "bird"), is_phrase=True),
     )
@@ -87,12 +87,12 @@ def test_excluded_terms_are_kept_apart() -> None:
 
 def test_only_a_site_means_everything() -> None:
     """`site:` alone asks for all pictures there are; with words it is dropped."""
-    assert (Query.parse("site:x").everything, Query.parse("site:x cat").everything) == (True, False)
+    assert (SearchQuery.parse("site:x").everything, SearchQuery.parse("site:x cat").everything) == (True, False)
 
 
 def test_a_query_without_end_is_cut() -> None:
     """No text makes more work than a couple of dozen words do."""
-    assert len(Query.parse("word " * 10_000).groups) == 24
+    assert len(SearchQuery.parse("word " * 10_000).groups) == 24
 
 
 @pytest.mark.parametrize(

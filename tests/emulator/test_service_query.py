@@ -2,11 +2,11 @@
 
 import pytest
 
-from bing_images_async.emulator.api.error_bodies import RefusedError
+from bing_images_async.emulator.api.error_bodies import ServiceError
 from bing_images_async.emulator.api.markets import MARKETS, accepted_languages, best_fit, in_country
 from bing_images_async.emulator.api.parameters import (
     MODULES,
-    Reader,
+    ParameterReader,
     Region,
     read_details,
     read_market,
@@ -15,20 +15,20 @@ from bing_images_async.emulator.api.parameters import (
 )
 
 
-def reader(**values: str) -> Reader:
-    return Reader.of(values.items())
+def reader(**values: str) -> ParameterReader:
+    return ParameterReader.of(values.items())
 
 
-def faults(one: Reader) -> list[tuple[str, str | None, str | None]]:
-    return [(fault.sub_code, fault.parameter, fault.value) for fault in one.faults]
+def faults(one: ParameterReader) -> list[tuple[str, str | None, str | None]]:
+    return [(fault.sub_code, fault.parameter, fault.value) for fault in one.errors]
 
 
 def refused_search(market: str = "en-US", **values: str) -> list[tuple[str, str | None, str | None]]:
     one = reader(**values)
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ServiceError) as caught:
         read_search(one, market)
     assert caught.value.status == 400
-    assert caught.value.faults == tuple(one.faults)
+    assert caught.value.entries == tuple(one.errors)
     return faults(one)
 
 
@@ -114,7 +114,7 @@ def test_shopping_is_for_one_market_only() -> None:
 def test_the_market(values: dict[str, str], languages: str | None, market: str) -> None:
     """`mkt` decides, else `cc` with the wanted languages, else those alone."""
     one = reader(**values)
-    assert (read_market(one, languages), one.faults) == (market, [])
+    assert (read_market(one, languages), one.errors) == (market, [])
 
 
 @pytest.mark.parametrize(
@@ -185,6 +185,6 @@ def test_a_region_may_be_given_in_part() -> None:
 )
 def test_faults_of_details(values: dict[str, str], fault: tuple[str, str, str]) -> None:
     one = reader(**values)
-    with pytest.raises(RefusedError):
+    with pytest.raises(ServiceError):
         read_details(one, uploaded=False)
     assert faults(one) == [fault]

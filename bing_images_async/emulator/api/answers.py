@@ -1,7 +1,7 @@
-"""The objects that all answers are made of: images and queries, as JSON the way later bodies of the API look.
+"""JSON objects that all answers share: images, queries and the envelope, in the form of the API's later answers.
 
-What can be computed comes from the catalogue. Which of the optional fields an image goes without is drawn
-from its id: real answers have gaps, and a client that was never shown one will trip over the first.
+Values come from the catalogue. Which optional fields an image lacks is drawn from its id: real answers lack some, and
+clients must handle that.
 """
 
 from collections.abc import Mapping
@@ -19,61 +19,61 @@ Json = dict[str, Any]
 
 
 @attrs.frozen
-class Style:
-    """What shapes an answer beside its content: for whom it is written and with which habits."""
+class AnswerContext:
+    """The context of an answer: links, language, seed and settings."""
 
     links: Links
     language: str
     seed: int
-    plain: bool
-    """The caller asked (`X-BingApis-SDK`) for documented fields only."""
-    invented: bool
-    """Make up what a catalogue of pictures cannot know: shops, recipes, people."""
+    documented_only: bool
+    """The client requests documented fields only (`X-BingApis-SDK`)."""
+    invent_modules: bool
+    """Invent what no catalogue knows: shops, recipes, people."""
     today: datetime
-    """Midnight of the day of the answer, UTC."""
+    """Midnight of the current day, UTC."""
 
     def name(self, picture: Picture) -> str:
         return picture.names.get(self.language) or picture.names["en"]
 
 
 def timestamp(moment: datetime) -> str:
-    """The API's form: seven digits of a fraction, and Z."""
+    """Format a timestamp as the API does: seven decimal digits, and Z."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
 
 
-def query_object(style: Style, text: str, *, shown: str | None = None, form: str = "IRPATC") -> Json:
-    """A Query without a thumbnail. `shown` is its label where that is not the query itself."""
-    return {"text": text, "displayText": shown or text, "webSearchUrl": style.links.web_search(text, form)}
+def query_object(context: AnswerContext, text: str, *, shown: str | None = None, form: str = "IRPATC") -> Json:
+    """Return a Query without thumbnail. `shown` is its label if that differs from the query."""
+    return {"text": text, "displayText": shown or text, "webSearchUrl": context.links.web_search(text, form)}
 
 
-def query_tile(style: Style, text: str, *, shown: str | None = None, key: str = "thumbnailUrl") -> Json:
-    """A Query with API link and thumbnail. Real answers name the thumbnail's URL in two ways: see `key`."""
-    tile = query_object(style, text, shown=shown)
-    tile["searchLink"] = style.links.api_search(text)
-    tile["thumbnail"] = {key: style.links.query_thumbnail(text)}
+def query_tile(context: AnswerContext, text: str, *, shown: str | None = None, key: str = "thumbnailUrl") -> Json:
+    """Return a Query with API link and thumbnail. Real answers use two names for the thumbnail's URL: `key`."""
+    tile = query_object(context, text, shown=shown)
+    tile["searchLink"] = context.links.api_search(text)
+    tile["thumbnail"] = {key: context.links.query_thumbnail(text)}
     return tile
 
 
-def thin_image(style: Style, picture: Picture) -> Json:
-    """What trending shows of an image."""
+def thin_image(context: AnswerContext, picture: Picture) -> Json:
+    """Return the short Image of trending."""
     width, height = default_size(picture)
     return {
-        "thumbnailUrl": style.links.thumbnail(picture, "OET"),
-        "contentUrl": style.links.content(picture),
+        "thumbnailUrl": context.links.thumbnail(picture, "OET"),
+        "contentUrl": context.links.content(picture),
         "thumbnail": {"width": width, "height": height},
         "imageId": picture.image_id,
     }
 
 
-def image(style: Style, picture: Picture, query: str, token: str) -> Json:
-    """An Image as search lists it. `query` is what found it, `token` its insights token here."""
-    links = style.links
+def image(context: AnswerContext, picture: Picture, query: str, token: str) -> Json:
+    """Return the Image of search, for the query that found it and with its insights token."""
+    links = context.links
     width, height = default_size(picture)
     page = links.page(picture)
-    gaps = draw(style.seed, picture.image_id, "gaps")
+    gaps = draw(context.seed, picture.image_id, "gaps")
     body: Json = {
         "webSearchUrl": links.web_image(query, picture),
-        "name": style.name(picture),
+        "name": context.name(picture),
         "thumbnailUrl": links.thumbnail(picture),
         "datePublished": timestamp(picture.date_published),
         "isFamilyFriendly": picture.is_family_friendly,
@@ -93,76 +93,76 @@ def image(style: Style, picture: Picture, query: str, token: str) -> Json:
         body["creativeCommons"] = picture.creative_commons
     if gaps & 0b11100:
         body["hostPageDomainFriendlyName"] = site_name(picture)
-    if not style.plain:
-        body |= _undocumented(style, picture, gaps)
+    if not context.documented_only:
+        body |= _undocumented(context, picture, gaps)
     if gaps & 0b11111 << 5:
-        body["insightsMetadata"] = insights_metadata(style, picture, gaps)
+        body["insightsMetadata"] = insights_metadata(context, picture, gaps)
     return body
 
 
-def insights_metadata(style: Style, picture: Picture, gaps: int) -> Json:
-    """The counts on an image; each agrees with what details would list."""
+def insights_metadata(context: AnswerContext, picture: Picture, gaps: int) -> Json:
+    """Return the counts of an image; they agree with the lists in the answer of details."""
     body: Json = {"pagesIncludingCount": 1 + len(subjects_of(picture)), "availableSizesCount": 1}
-    if style.invented:
-        body["shoppingSourcesCount"] = offers_of(style.seed, picture)
-        body["recipeSourcesCount"] = recipes_of(style.seed, picture)
+    if context.invent_modules:
+        body["shoppingSourcesCount"] = offers_of(context.seed, picture)
+        body["recipeSourcesCount"] = recipes_of(context.seed, picture)
     if gaps & 0b11 << 10:
-        body["bestRepresentativeQuery"] = query_object(style, style.name(picture), form="IDBQDM")
+        body["bestRepresentativeQuery"] = query_object(context, context.name(picture), form="IDBQDM")
     return body
 
 
-def _undocumented(style: Style, picture: Picture, gaps: int) -> Json:
-    """Fields that are in no documentation and in many answers."""
+def _undocumented(context: AnswerContext, picture: Picture, gaps: int) -> Json:
+    """Return fields that are undocumented and occur in many answers."""
     body: Json = {}
     if gaps & 1 << 12:
-        body["hostPageFavIconUrl"] = style.links.favicon(picture)
+        body["hostPageFavIconUrl"] = context.links.favicon(picture)
     if gaps & 1 << 13:
         body["hostPageDiscoveredDate"] = timestamp(picture.date_published)
     if gaps & 0b11 << 14 == 0:
-        body["cDNContentUrl"] = style.links.content(picture, "cdn")
+        body["cDNContentUrl"] = context.links.content(picture, "cdn")
     if gaps & 0b11 << 16:
         body["isTransparent"] = picture.is_transparent
     if gaps & 1 << 18:
-        body["isFresh"] = style.today - picture.date_published < timedelta(days=7)
+        body["isFresh"] = context.today - picture.date_published < timedelta(days=7)
     return body
 
 
 def pages_of(links: Links, picture: Picture) -> tuple[str, ...]:
-    """The pages of this service that show a picture: its own, and the galleries of its category and tags."""
+    """Return the pages of this service that show a picture: its own, and the galleries of its category and tags."""
     return (links.page(picture), *(links.collection(subject, picture) for subject in subjects_of(picture)))
 
 
 def subjects_of(picture: Picture) -> tuple[str, ...]:
-    """What there are galleries of: the category and the first tags."""
+    """Return the subjects that have a gallery: the category and the first tags."""
     return tuple(subject for subject in dict.fromkeys((picture.category, *picture.tags[:4])) if subject)
 
 
 def offers_of(seed: int, picture: Picture) -> int:
-    """How many invented shops sell a picture."""
+    """Return the number of invented shops that sell a picture."""
     return draw(seed, picture.image_id, "offers") % 5
 
 
 def recipes_of(seed: int, picture: Picture) -> int:
-    """How many invented recipes go with a picture."""
+    """Return the number of invented recipes of a picture."""
     return draw(seed, picture.image_id, "recipes") % 4
 
 
 def site_name(picture: Picture) -> str:
-    """Where a picture is from, for people: the domain of its source."""
+    """Return the name of the source site: the domain of the picture's source."""
     domain = picture.source_url.partition("://")[2].partition("/")[0].removeprefix("www.")
     return domain or "Local pictures"
 
 
 def display_url(url: str) -> str:
-    """A label, not a URL: no scheme, no query, cut where it gets long."""
+    """Return the label of a URL: without scheme and query, at most 70 characters."""
     label = url.partition("://")[2].partition("?")[0]
     return label if len(label) <= 70 else f"{label[:67]}..."
 
 
-def envelope(style: Style, kind: str, fields: Mapping[str, Any]) -> Json:
-    """A whole answer: its type first, then the extras of the wire, then its fields; absent ones left out."""
+def envelope(context: AnswerContext, kind: str, fields: Mapping[str, Any]) -> Json:
+    """Return an answer: its type, the undocumented fields, then `fields` without those that are None."""
     body: Json = {"_type": kind}
-    if not style.plain:
+    if not context.documented_only:
         body["instrumentation"] = {"_type": "ResponseInstrumentation"}
     body.update((name, value) for name, value in fields.items() if value is not None)
     return body

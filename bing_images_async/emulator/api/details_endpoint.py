@@ -1,4 +1,4 @@
-"""`/images/details`: which picture is meant, and what is known about it."""
+"""The endpoint `/images/details`: resolve the image of a request, and describe it."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,100 +11,115 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from ..catalogue.factories import Catalogue
+from ..catalogue.interface import Catalogue
 from ..catalogue.picture import Picture
-from .answers import Style, envelope
-from .details_modules import Insight, describe
-from .endpoint import Visit
-from .error_bodies import RefusedError, invalid, missing
-from .parameters import DetailsQuestion, Region, read_details
-from .service_state import Body, Service
+from .answers import AnswerContext, envelope
+from .details_modules import ModuleInput, describe
+from .endpoint import ApiCall
+from .error_bodies import ServiceError, invalid, missing
+from .parameters import DetailsParameters, Region, read_details
+from .service_state import Body, ServiceState
 from .tokens import insights_token, read_token
 
 MAX_IMAGE = 1_048_576
-"""Bytes of a picture sent in a body or named by `imgUrl` (1 MB)."""
+"""Largest picture in bytes, uploaded or named by `imgUrl` (1 MB)."""
 
 SAME = 6
-"""Two pictures whose perceptual hashes differ in no more bits than this are taken for the same one."""
+"""Largest Hamming distance of the perceptual hashes of two renderings of the same picture."""
 
 _MAX_BODY = MAX_IMAGE + 16_384
 _MAX_DRAINED = 16 * MAX_IMAGE
 
 
 @attrs.frozen
-class Subject:
-    """What a call of details is about: a picture of the catalogue, or the looks of one that is not in it."""
+class ResolvedImage:
+    """The image of a request: a picture of the catalogue, or the perceptual hash of another one."""
 
     picture: Picture | None
     phash: int
 
 
-async def details(service: Service, visit: Visit) -> Body:
-    uploaded = visit.request.method == "POST"
-    question = read_details(visit.reader, uploaded=uploaded)
-    upload = await read_upload(visit.request) if uploaded else None
-    return Body(await service.run(write_insights, service, visit.style, question, upload))
+async def details(state: ServiceState, call: ApiCall) -> Body:
+    uploaded = call.request.method == "POST"
+    parameters = read_details(call.reader, uploaded=uploaded)
+    upload = await read_upload(call.request) if uploaded else None
+    return Body(await state.run(write_insights, state, call.context, parameters, upload))
 
 
-def write_insights(service: Service, style: Style, question: DetailsQuestion, upload: bytes | None) -> bytes:
-    """Finds the picture and writes what the modules say. Blocks if the catalogue does."""
-    catalogue = service.catalogue
-    subject = find_subject(catalogue, style, question, upload)
-    image_id = subject.picture.image_id if subject.picture is not None else None
-    token = insights_token(subject.phash, image_id, question.token, question.text)
+def write_insights(
+    state: ServiceState, context: AnswerContext, parameters: DetailsParameters, upload: bytes | None
+) -> bytes:
+    """Resolve the image and write the answer. Blocks if the catalogue does."""
+    catalogue = state.catalogue
+    resolved = resolve_image(catalogue, context, parameters, upload)
+    image_id = resolved.picture.image_id if resolved.picture is not None else None
+    token = insights_token(resolved.phash, image_id, parameters.token, parameters.text)
     fields: dict[str, object] = {"imageInsightsToken": token}
-    # People are recognised in a second step: the answer to the upload holds the token for it and no more.
-    if not (upload is not None and question.modules == frozenset({"RecognizedEntities"})):
-        fields |= describe(Insight(catalogue, style, question, subject.picture, subject.phash))
-    return msgspec.json.encode(envelope(style, "ImageInsights", fields))
+    # Recognising people takes two calls: the answer to the upload has only the token for the second one.
+    if not (upload is not None and parameters.modules == frozenset({"RecognizedEntities"})):
+        fields |= describe(ModuleInput(catalogue, context, parameters, resolved.picture, resolved.phash))
+    return msgspec.json.encode(envelope(context, "ImageInsights", fields))
 
 
-def find_subject(catalogue: Catalogue, style: Style, question: DetailsQuestion, upload: bytes | None) -> Subject:
-    """Raises RefusedError (400) if token, URL, id or body lead to no picture."""
+def resolve_image(
+    catalogue: Catalogue, context: AnswerContext, parameters: DetailsParameters, upload: bytes | None
+) -> ResolvedImage:
+    """Resolve token, URL, id or upload. Raises ServiceError (400) if there is no such picture."""
     if upload is not None:
-        return _seen(catalogue, upload, question.region)
-    if question.token is not None:
-        token = read_token(question.token)
+        return _resolve_upload(catalogue, upload, parameters.region)
+    if parameters.token is not None:
+        token = read_token(parameters.token)
         if token is not None and token.image_id is None and token.phash is not None:
-            return _looked_up(catalogue, token.phash)
-        return _known(catalogue, token.image_id if token else None, "insightsToken", question.token, question.region)
-    if question.image_url is not None:
-        image_id = style.links.image_id_of(question.image_url)
-        subject = _known(catalogue, image_id, "imgUrl", question.image_url, question.region)
-        if subject.picture is not None and subject.picture.content_size > MAX_IMAGE:
-            raise RefusedError(400, invalid("imgUrl", question.image_url, "The picture may have at most 1 MB."))
-        return subject
-    return _known(catalogue, question.image_id, "id", question.image_id or "", question.region)
+            return _resolve_hash(catalogue, token.phash)
+        return _resolve_id(
+            catalogue, token.image_id if token else None, "insightsToken", parameters.token, parameters.region
+        )
+    if parameters.image_url is not None:
+        image_id = context.links.image_id_of(parameters.image_url)
+        resolved = _resolve_id(catalogue, image_id, "imgUrl", parameters.image_url, parameters.region)
+        if resolved.picture is not None and resolved.picture.content_size > MAX_IMAGE:
+            raise ServiceError(400, invalid("imgUrl", parameters.image_url, "The picture may have at most 1 MB."))
+        return resolved
+    return _resolve_id(catalogue, parameters.image_id, "id", parameters.image_id or "", parameters.region)
 
 
-def _known(catalogue: Catalogue, image_id: str | None, parameter: str, value: str, region: Region | None) -> Subject:
+def _resolve_id(
+    catalogue: Catalogue, image_id: str | None, parameter: str, value: str, region: Region | None
+) -> ResolvedImage:
     picture = catalogue.get(image_id.upper()) if image_id is not None else None
     if picture is None:
-        raise RefusedError(400, invalid(parameter, value, "It names no picture of this service, which fetches none."))
+        raise ServiceError(
+            400,
+            invalid(
+                parameter,
+                value,
+                "It names no picture of this service. The service does not fetch pictures from elsewhere.",
+            ),
+        )
     if region is None:
-        return Subject(picture, picture.phash)
-    return Subject(picture, catalogue.fingerprint(crop(catalogue.content(picture), region)))
+        return ResolvedImage(picture, picture.phash)
+    return ResolvedImage(picture, catalogue.fingerprint(crop(catalogue.content(picture), region)))
 
 
-def _seen(catalogue: Catalogue, upload: bytes, region: Region | None) -> Subject:
+def _resolve_upload(catalogue: Catalogue, upload: bytes, region: Region | None) -> ResolvedImage:
     try:
-        subject = _looked_up(catalogue, catalogue.fingerprint(upload))
+        resolved = _resolve_hash(catalogue, catalogue.fingerprint(upload))
         if region is None:
-            return subject
-        return Subject(subject.picture, catalogue.fingerprint(crop(upload, region)))
+            return resolved
+        return ResolvedImage(resolved.picture, catalogue.fingerprint(crop(upload, region)))
     except (ValueError, OSError, Pillow.DecompressionBombError) as error:
-        raise RefusedError(400, invalid("image", "", "The body holds no picture that can be read.")) from error
+        raise ServiceError(400, invalid("image", "", "The body holds no picture that can be read.")) from error
 
 
-def _looked_up(catalogue: Catalogue, phash: int) -> Subject:
+def _resolve_hash(catalogue: Catalogue, phash: int) -> ResolvedImage:
     nearest = catalogue.similar(phash, limit=1)
     if nearest and (nearest[0].phash ^ phash).bit_count() <= SAME:
-        return Subject(nearest[0], phash)
-    return Subject(None, phash)
+        return ResolvedImage(nearest[0], phash)
+    return ResolvedImage(None, phash)
 
 
 def crop(data: bytes, region: Region) -> bytes:
-    """The part of a picture within `region`, at least one pixel of it, as PNG."""
+    """Return the part of a picture within `region`, at least one pixel, as PNG."""
     with Pillow.open(BytesIO(data)) as picture:
         left, top = int(region.left * picture.width), int(region.top * picture.height)
         right = max(left + 1, round(region.right * picture.width))
@@ -115,16 +130,16 @@ def crop(data: bytes, region: Region) -> bytes:
 
 
 async def read_upload(request: Request) -> bytes:
-    """The first file of a multipart body, whatever its part is called. Raises RefusedError (400)."""
+    """Return the first file of a multipart body; the name of its part is ignored. Raises ServiceError (400)."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise RefusedError(400, missing("image", "Send the picture as multipart/form-data, in a part named image."))
+        raise ServiceError(400, missing("image", "Send the picture as multipart/form-data, in a part named image."))
     body = await _read_bounded(request)
     try:
-        # Closed by hand: trio does not leave an unfinished generator to the garbage collector.
+        # Closed explicitly: trio warns about an unfinished generator that is garbage-collected.
         async with aclosing(_only(body)) as stream:
             form = await MultiPartParser(request.headers, stream).parse()
     except (MultiPartException, KeyError) as error:  # KeyError: no boundary in the Content-Type
-        raise RefusedError(400, invalid("image", "", "The multipart body cannot be read.")) from error
+        raise ServiceError(400, invalid("image", "", "The multipart body cannot be read.")) from error
     try:
         for _, part in form.multi_items():
             if isinstance(part, UploadFile):
@@ -135,13 +150,13 @@ async def read_upload(request: Request) -> bytes:
                     return data
     finally:
         await form.close()
-    raise RefusedError(400, missing("image", "The body has no part that is a file."))
+    raise ServiceError(400, missing("image", "The body has no part that is a file."))
 
 
 async def _read_bounded(request: Request) -> bytes:
-    """The body, of which no more than may be is kept.
+    """Read the body up to the size limit.
 
-    The rest is read and dropped, within reason: a client that is still sending would not see the answer.
+    The rest is read and discarded, up to `_MAX_DRAINED`: a client that is still sending would not read the response.
     """
     body, size = bytearray(), 0
     async with aclosing(request.stream()) as chunks:
@@ -160,5 +175,5 @@ async def _only(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-def _too_large() -> RefusedError:
-    return RefusedError(400, invalid("image", "", "The picture may have at most 1 MB."))
+def _too_large() -> ServiceError:
+    return ServiceError(400, invalid("image", "", "The picture may have at most 1 MB."))

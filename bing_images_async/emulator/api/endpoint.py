@@ -1,25 +1,24 @@
-"""The gate every API call passes: address, credentials, market going in; headers, errors going out."""
+"""What all API endpoints share: checks before the handler, headers and error responses after it."""
 
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 import attrs
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .answers import Style
-from .error_bodies import Fault, GatewayError, RefusedError, gateway_body, service_body
-from .parameters import Reader, read_market, read_ui_language
-from .service_state import Body, Service
+from .answers import AnswerContext
+from .auth import authenticate
+from .error_bodies import GatewayError, ServiceError, gateway_body, service_body
+from .links import base_url
+from .parameters import ParameterReader, read_market, read_ui_language
+from .service_state import Body, ServiceState
 
 MAX_URL = 2_048
-"""Characters; the API answers 404, not 414, to more."""
+"""Longest URL in characters; the API answers longer ones with 404, not 414."""
 
-SUBSCRIPTION_KEY = "Ocp-Apim-Subscription-Key"
-
-_WORTH_COMPRESSING = 1_024
-_ALWAYS = {
+_MIN_COMPRESSED = 1_024
+_HEADERS = {
     "Content-Type": "application/json; charset=utf-8",
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",
@@ -29,77 +28,60 @@ _ALWAYS = {
 
 
 @attrs.frozen
-class Visit:
-    """One API call: its query string, for whom to answer, and the request itself for its body."""
+class ApiCall:
+    """One API call: its parameters, the context of the answer, and the HTTP request."""
 
     request: Request
-    reader: Reader
-    style: Style
+    reader: ParameterReader
+    context: AnswerContext
 
     @property
     def market(self) -> str:
-        return self.style.links.market
+        return self.context.links.market
 
 
-Handler = Callable[[Service, Visit], Awaitable[Body]]
+Handler = Callable[[ServiceState, ApiCall], Awaitable[Body]]
 
 
-def base_of(request: Request) -> str:
-    """Scheme, host and mount point the request came to: where all URLs of its answer lie."""
-    scope = request.scope
-    host = request.headers.get("host", "local.bing-images")
-    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
-
-
-def credentials(headers: Headers, key_header: str | None = None) -> list[str]:
-    """Every key a request carries, whichever header holds it."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    found = [
-        headers.get(SUBSCRIPTION_KEY),
-        token.strip() if scheme.lower() == "bearer" else None,
-        headers.get(key_header) if key_header is not None else None,
-    ]
-    return [key for key in found if key]
-
-
-def gated(service: Service, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """The Starlette endpoint around a handler."""
+def api_endpoint(state: ServiceState, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Return the Starlette endpoint that checks a request, runs the handler and writes the response."""
 
     async def endpoint(request: Request) -> Response:
         market = None
         try:
-            _check_address(request)
-            _check_credentials(service, request.headers)
-            visit = _receive(service, request)
-            market = visit.market
-            status, body = 200, await handler(service, visit)
-        except GatewayError as refusal:
-            return gateway_reply(service, refusal)
-        except RefusedError as refusal:
-            status, body = refusal.status, Body(service_body(*refusal.faults))
-        return _reply(service, request, status, body, market)
+            _check_url_length(request)
+            authenticate(request.headers, state.keys, state.key_header)
+            call = _read_call(state, request)
+            market = call.market
+            status, body = 200, await handler(state, call)
+        except GatewayError as error:
+            return gateway_response(state, error)
+        except ServiceError as error:
+            status, body = error.status, Body(service_body(*error.entries))
+        return _response(state, request, status, body, market)
 
     return endpoint
 
 
-def gateway_reply(service: Service, refusal: GatewayError) -> Response:
-    """Gateway errors have no BingAPIs headers, only the gateway's own id."""
-    headers = {**_ALWAYS, "apim-request-id": service.identity(), **refusal.headers}
-    return Response(gateway_body(refusal.status, refusal.message), refusal.status, headers)
+def gateway_response(state: ServiceState, error: GatewayError) -> Response:
+    """Return an error of the gateway: it has the gateway's own request id and no BingAPIs headers."""
+    headers = {**_HEADERS, "apim-request-id": state.new_id(), **error.headers}
+    return Response(gateway_body(error.status, error.message), error.status, headers)
 
 
-def _receive(service: Service, request: Request) -> Visit:
+def _read_call(state: ServiceState, request: Request) -> ApiCall:
     headers = request.headers
     query = request.scope["query_string"].decode("latin-1")
-    reader = Reader.of(parse_qsl(query, keep_blank_values=True, errors="replace"))
+    reader = ParameterReader.of(parse_qsl(query, keep_blank_values=True, errors="replace"))
     languages = headers.get("accept-language")
     market = read_market(reader, languages)
-    plain = headers.get("x-bingapis-sdk", "").lower() == "true"
-    style = service.style(base_of(request), market, read_ui_language(reader, languages), plain=plain)
-    return Visit(request, reader, style)
+    documented_only = headers.get("x-bingapis-sdk", "").lower() == "true"
+    ui_language = read_ui_language(reader, languages)
+    context = state.answer_context(base_url(request), market, ui_language, documented_only=documented_only)
+    return ApiCall(request, reader, context)
 
 
-def _check_address(request: Request) -> None:
+def _check_url_length(request: Request) -> None:
     scope = request.scope
     path = scope.get("raw_path") or request.url.path.encode()
     query = scope["query_string"]
@@ -108,34 +90,16 @@ def _check_address(request: Request) -> None:
         raise GatewayError(404, "Resource not found")
 
 
-def _check_credentials(service: Service, headers: Headers) -> None:
-    keys = credentials(headers, service.key_header)
-    if len(keys) > 1:
-        fault = Fault(
-            "InvalidAuthorization",
-            "AuthorizationRedundancy",
-            "Authorization is redundant.",
-            "Send the key once, in one header.",
-        )
-        raise RefusedError(401, fault)
-    if service.keys is not None and not service.keys.intersection(keys):
-        raise GatewayError(
-            401,
-            "Access denied due to invalid subscription key or wrong API endpoint. "
-            "Check that the key is valid and belongs to this service.",
-        )
-
-
-def _reply(service: Service, request: Request, status: int, body: Body, market: str | None) -> Response:
+def _response(state: ServiceState, request: Request, status: int, body: Body, market: str | None) -> Response:
     headers = {
-        **_ALWAYS,
-        "BingAPIs-TraceId": service.identity(),
-        "BingAPIs-SessionId": service.identity(),
-        "X-MSEdge-ClientID": request.headers.get("x-msedge-clientid") or service.identity(),
+        **_HEADERS,
+        "BingAPIs-TraceId": state.new_id(),
+        "BingAPIs-SessionId": state.new_id(),
+        "X-MSEdge-ClientID": request.headers.get("x-msedge-clientid") or state.new_id(),
         "Vary": "Accept-Encoding",
     }
     if market is not None:
         headers["BingAPIs-Market"] = market
-    if len(body.plain) < _WORTH_COMPRESSING or "gzip" not in request.headers.get("accept-encoding", ""):
+    if len(body.plain) < _MIN_COMPRESSED or "gzip" not in request.headers.get("accept-encoding", ""):
         return Response(body.plain, status, headers)
-    return Response(body.packed(), status, {**headers, "Content-Encoding": "gzip"})
+    return Response(body.compressed(), status, {**headers, "Content-Encoding": "gzip"})

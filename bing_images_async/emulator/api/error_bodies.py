@@ -1,7 +1,7 @@
-"""Refusals and the bodies they are told in.
+"""Errors of the API and their JSON bodies.
 
-The service itself answers with `{"_type": "ErrorResponse", "errors": [...]}`; the gateway in front of it,
-which checks keys and paths, with `{"error": {"code": "401", "message": "..."}}`. Clients have to read both.
+The service itself answers with `{"_type": "ErrorResponse", "errors": [...]}`; the gateway in front of it, which checks
+keys and paths, with `{"error": {"code": "401", "message": "..."}}`.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ import msgspec
 
 
 @attrs.frozen
-class Fault:
-    """One entry of `errors`, with the API's own words for `code` and `subCode`."""
+class ErrorEntry:
+    """One entry of `errors`; `code` and `sub_code` are values of the API."""
 
     code: str
     sub_code: str | None
@@ -33,17 +33,17 @@ class Fault:
         return {name: text for name, text in entry.items() if text is not None}
 
 
-class RefusedError(Exception):
-    """The service says no. Answered with `status` and an ErrorResponse that lists every fault."""
+class ServiceError(Exception):
+    """An error of the service: `status` and an ErrorResponse with all entries."""
 
-    def __init__(self, status: int, *faults: Fault) -> None:
-        super().__init__(status, *faults)
+    def __init__(self, status: int, *entries: ErrorEntry) -> None:
+        super().__init__(status, *entries)
         self.status = status
-        self.faults = faults
+        self.entries = entries
 
 
 class GatewayError(Exception):
-    """The gateway says no, before the service has seen the request."""
+    """An error of the gateway, which refuses a request before the service receives it."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, message)
@@ -52,25 +52,29 @@ class GatewayError(Exception):
         self.headers = dict(headers or {})
 
 
-def missing(parameter: str, details: str | None = None) -> Fault:
-    """A parameter or header that has to be there is not."""
-    return Fault("InvalidRequest", "ParameterMissing", "Required parameter is missing.", details, parameter, "")
+def missing(parameter: str, details: str | None = None) -> ErrorEntry:
+    """Return the entry for a missing parameter or header."""
+    return ErrorEntry("InvalidRequest", "ParameterMissing", "Required parameter is missing.", details, parameter, "")
 
 
-def invalid(parameter: str, value: str, details: str) -> Fault:
-    """A parameter is there and wrong; `details` says what it may be."""
-    return Fault("InvalidRequest", "ParameterInvalidValue", "Parameter has invalid value.", details, parameter, value)
+def invalid(parameter: str, value: str, details: str) -> ErrorEntry:
+    """Return the entry for an invalid value; `details` states the allowed ones."""
+    return ErrorEntry(
+        "InvalidRequest", "ParameterInvalidValue", "Parameter has invalid value.", details, parameter, value
+    )
 
 
-def service_body(*faults: Fault) -> bytes:
+def service_body(*entries: ErrorEntry) -> bytes:
+    """Return the body of a `ServiceError`."""
     return msgspec.json.encode(
         {
             "_type": "ErrorResponse",
             "instrumentation": {"_type": "ResponseInstrumentation"},
-            "errors": [fault.as_json() for fault in faults],
+            "errors": [entry.as_json() for entry in entries],
         }
     )
 
 
 def gateway_body(status: int, message: str) -> bytes:
+    """Return the body of a `GatewayError`."""
     return msgspec.json.encode({"error": {"code": str(status), "message": message}})

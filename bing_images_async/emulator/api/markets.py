@@ -1,4 +1,4 @@
-"""Markets, and how the service settles on one."""
+"""Markets, and the choice of the market of an answer."""
 
 MARKETS = (
     "en-US", "es-AR", "en-AU", "de-AT", "nl-BE", "fr-BE", "pt-BR", "en-CA", "fr-CA", "es-CL", "da-DK",
@@ -6,28 +6,28 @@ MARKETS = (
     "nl-NL", "en-NZ", "no-NO", "zh-CN", "pl-PL", "en-PH", "ru-RU", "en-ZA", "es-ES", "sv-SE", "fr-CH",
     "de-CH", "zh-TW", "tr-TR", "en-GB", "es-US",
 )  # fmt: skip
-"""What the API's documentation lists for image search, its default first."""
+"""The markets of image search in the API's documentation, the default first."""
 
 TRENDING_MARKETS = ("en-US", "en-GB", "en-AU", "en-CA", "en-IN", "zh-CN")
-"""Where trending images are to be had; everywhere else they are an error."""
+"""The markets with trending images; others are an error."""
 
 COUNTRIES = frozenset({
     "AR", "AT", "AU", "BE", "BR", "CA", "CH", "CL", "CN", "DE", "DK", "ES", "FI", "FR", "GB", "HK", "ID",
     "IN", "IT", "JP", "KR", "MX", "MY", "NL", "NO", "NZ", "PH", "PL", "PT", "RU", "SA", "SE", "TR", "TW",
     "US", "ZA",
 })  # fmt: skip
-"""What `cc` may be."""
+"""The values of `cc`."""
 
 _BY_LOWER_CASE = {market.lower(): market for market in MARKETS}
 
 
 def language_of(market: str) -> str:
-    """The language that names are shown in: `zh` for `zh-HK`."""
+    """Return the language of a market: `zh` for `zh-HK`."""
     return market.partition("-")[0].lower()
 
 
 def accepted_languages(header: str) -> list[str]:
-    """The language tags of an `Accept-Language` header, most wanted first (RFC 9110, 12.5.4)."""
+    """Return the language tags of an `Accept-Language` header, most preferred first (RFC 9110, 12.5.4)."""
     ranked: list[tuple[float, str]] = []
     for item in header.split(","):
         tag, _, weight = item.partition(";")
@@ -41,9 +41,9 @@ def accepted_languages(header: str) -> list[str]:
 
 
 def best_fit(tag: str) -> str:
-    """The market itself, else the first of its language, else of its country, else en-US.
+    """Return the market itself, else the first of its language, else of its country, else en-US.
 
-    The API maps what it does not know in the same spirit and says what it chose in `BingAPIs-Market`.
+    The API maps unknown markets in a similar way and returns its choice in `BingAPIs-Market`.
     """
     listed = _BY_LOWER_CASE.get(tag.lower())
     if listed is not None:
@@ -55,7 +55,7 @@ def best_fit(tag: str) -> str:
 
 
 def in_country(country: str, tags: list[str]) -> str:
-    """The market of a country in the first wanted language that is spoken there, else its main one."""
+    """Return the market of a country in the most preferred language that it has, else its first market."""
     there = [market for market in MARKETS if market.endswith(f"-{country}")]
     for tag in tags:
         for market in there:

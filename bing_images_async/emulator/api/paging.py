@@ -1,10 +1,10 @@
-"""The service's habits on the way through a result list.
+"""Paging of search: overlapping pages, `nextOffset` beyond offset + count, and a drifting estimate.
 
-The real index hands out positions, not pictures: some positions hold a picture that was there shortly
-before. Within one page such repeats are dropped, so `nextOffset` runs ahead of offset + count; across pages
-they show, so pages overlap. Here every 16 positions hold 14 new pictures and 2 repeats, at places that a
-seed decides. Every picture has a position of its own, and each page brings at least one that is new:
-whoever follows `nextOffset` gets all of them and comes to an end.
+An offset of the real index is a position, and some positions repeat a picture of a position shortly before. Repeats
+within one page are dropped, so that `nextOffset` exceeds offset + count; repeats across pages remain, so that pages
+overlap. Here every 16 positions hold 14 new pictures and 2 repeats, at places drawn from a seed. Every picture has a
+position of its own, and each page has at least one new picture: a client that follows `nextOffset` gets all pictures
+and reaches an end.
 """
 
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from ..deterministic_random import draw, fraction
 _BLOCK = 16
 _NEW = 14
 REACH = 16
-"""How many pictures back a repeat may lie."""
+"""Largest distance, in pictures, of a repeat from its original."""
 
 
 @attrs.frozen
-class Window:
-    """What to fetch from the catalogue for a page: `limit` pictures from `first` on."""
+class ResultRange:
+    """The range of results that a page may need: `limit` pictures from rank `first` on."""
 
     first: int
     limit: int
 
 
 @attrs.frozen
-class Stretch:
-    """One page: ranks of its pictures in the result list, and the position at which the next page begins."""
+class PageSlice:
+    """One page: ranks of its pictures in the result list, and the offset of the next page."""
 
     ranks: tuple[int, ...]
     next_offset: int
@@ -37,23 +37,23 @@ class Stretch:
 
 @attrs.frozen
 class ResultList:
-    """The positions of one result list. `key` is all that its habits depend on: seed, query, filters."""
+    """The positions of one result list. `key`: key of the random draws (seed, query, filters)."""
 
     key: str
 
-    def window(self, offset: int, count: int) -> Window:
-        """Everything that `page` may point at, known before the catalogue has been asked."""
+    def window(self, offset: int, count: int) -> ResultRange:
+        """Return the range of results that `page` may select from."""
         _, rank = self._at(offset)
         first = max(0, rank - REACH)
-        return Window(first, rank - first + count)
+        return ResultRange(first, rank - first + count)
 
-    def page(self, offset: int, count: int, total: int) -> Stretch:
-        """The page of at most `count` pictures at `offset`, of `total` pictures in all."""
+    def page(self, offset: int, count: int, total: int) -> PageSlice:
+        """Return the page of at most `count` pictures at `offset`, of `total` pictures."""
         wanted = count - self._shortfall(offset, count)
         repeats_allowed = wanted // 4
         ranks: dict[int, None] = {}
         position = offset
-        for position, rank, repeated in self._walk(offset):  # noqa: B007 - the place where it stopped is the answer
+        for position, rank, repeated in self._walk(offset):  # noqa: B007 - used after the loop
             if rank >= total:
                 break
             if repeated is not None:
@@ -64,10 +64,10 @@ class ResultList:
                 break
             else:
                 ranks[rank] = None
-        return Stretch(tuple(ranks), position)
+        return PageSlice(tuple(ranks), position)
 
     def estimate(self, offset: int, total: int) -> int:
-        """`totalEstimatedMatches`: generous at first, nearer the truth later on, exact for short lists."""
+        """Return `totalEstimatedMatches`: too high at first, closer to the total later, exact for short lists."""
         if total <= 20:
             return total
         progress = min(1.0, offset / total)
@@ -76,7 +76,7 @@ class ResultList:
         return round(total * (1.0 + generous + jitter))
 
     def _walk(self, offset: int) -> Iterator[tuple[int, int, int | None]]:
-        """(position, rank of the next new picture, rank of what is repeated or None), from `offset` on."""
+        """Yield (position, rank of the next new picture, rank of the repeated picture or None) from `offset` on."""
         position = offset
         places, rank = self._at(offset)
         while True:
@@ -96,14 +96,14 @@ class ResultList:
         return places, _NEW * block + slot - sum(place < slot for place in places)
 
     def _repeats(self, block: int) -> frozenset[int]:
-        """The two places of a block that repeat; never its first, as nothing precedes the very first."""
+        """Return the two slots of a block that repeat a picture; never its first."""
         chance = draw(self.key, "block", block)
         one = 1 + chance % (_BLOCK - 1)
         other = 1 + (one - 1 + 1 + (chance >> 8) % (_BLOCK - 2)) % (_BLOCK - 1)
         return frozenset((one, other))
 
     def _shortfall(self, offset: int, count: int) -> int:
-        """Now and then a page has fewer pictures than asked for, although more are to come."""
+        """Return by how many pictures a page is shorter than requested, mostly 0."""
         if count < 10 or fraction(self.key, "short", offset) >= 0.25:
             return 0
         return 1 + draw(self.key, "by", offset) % (count // 10)

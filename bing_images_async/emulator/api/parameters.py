@@ -1,7 +1,7 @@
-"""What a request asks for: its query string read by the server's rules.
+"""Query parameters of the API: reading and validation.
 
-Names and enum values are matched whatever their case, unknown names are ignored, a known name without a
-value counts as absent. Every fault is collected, so that one 400 tells them all.
+Names and enum values are case-insensitive, unknown names are ignored, and a name with an empty value counts as absent.
+All errors are collected for one 400.
 """
 
 import re
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 import attrs
 
 from ..catalogue.picture import Filters
-from .error_bodies import Fault, RefusedError, invalid, missing
+from .error_bodies import ErrorEntry, ServiceError, invalid, missing
 from .markets import COUNTRIES, accepted_languages, best_fit, in_country
 
 DEFAULT_COUNT, MAX_COUNT = 35, 150
 MAX_SHORT = 65_535
-"""`offset` and the pixel sizes are unsigned shorts in the API's documentation."""
+"""Largest `offset` and pixel size: unsigned shorts in the API's documentation."""
 MAX_FILE_SIZE = 520_192
-"""Where the server caps `minFileSize` and `maxFileSize`; more is no error."""
+"""Larger values of `minFileSize` and `maxFileSize` are reduced to this."""
 
 SAFE_SEARCH = ("Off", "Moderate", "Strict")
 ASPECTS = ("All", "Square", "Wide", "Tall")
@@ -34,7 +34,7 @@ MODULES = (
     "BRQ", "Caption", "Collections", "PagesIncluding", "Recipes", "RelatedSearches", "ShoppingSources",
     "SimilarImages", "SimilarProducts", "Tags",
 )  # fmt: skip
-"""What `All` stands for: everything but RecognizedEntities."""
+"""The modules of `All`: all but RecognizedEntities."""
 
 _MARKET = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]+)?-[A-Za-z]{2}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2,4})?")
@@ -42,43 +42,43 @@ _IMAGE_ID = re.compile(r"[0-9A-Fa-f]{40}")
 
 
 @attrs.define
-class Reader:
-    """Reads one query string and keeps what is wrong with it."""
+class ParameterReader:
+    """Reads the parameters of one request and collects their errors."""
 
     values: dict[str, str]
-    faults: list[Fault] = attrs.field(factory=list[Fault])
+    errors: list[ErrorEntry] = attrs.field(factory=list[ErrorEntry])
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[str, str]]) -> "Reader":
-        """Of a name that comes twice, the last value counts."""
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> "ParameterReader":
+        """Create a reader. The last value of a repeated name is used."""
         return cls({name.lower(): value for name, value in pairs if value.strip()})
 
     def text(self, name: str) -> str | None:
         return self.values.get(name.lower())
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        """The value in the API's own spelling."""
+        """Return the value in the API's spelling."""
         given = self.text(name)
         if given is None:
             return None
         for word in allowed:
             if word.lower() == given.lower():
                 return word
-        self.faults.append(invalid(name, given, f"Allowed values: {', '.join(allowed)}."))
+        self.errors.append(invalid(name, given, f"Allowed values: {', '.join(allowed)}."))
         return None
 
     def whole(self, name: str, lowest: int, highest: int) -> int | None:
         given = self.text(name)
         if given is None:
             return None
-        # isdecimal alone would let digits of other scripts through.
+        # isdecimal alone accepts digits of other scripts.
         if given.isascii() and given.isdecimal() and len(given) < 16 and lowest <= int(given) <= highest:
             return int(given)
-        self.faults.append(invalid(name, given, f"A whole number from {lowest} to {highest} is expected."))
+        self.errors.append(invalid(name, given, f"A whole number from {lowest} to {highest} is expected."))
         return None
 
-    def part(self, name: str) -> float | None:
-        """A fraction of a width or height, 0.0 to 1.0."""
+    def share(self, name: str) -> float | None:
+        """Return a fraction of a width or height, 0.0 to 1.0."""
         given = self.text(name)
         if given is None:
             return None
@@ -88,60 +88,60 @@ class Reader:
             value = -1.0
         if 0.0 <= value <= 1.0:
             return value
-        self.faults.append(invalid(name, given, "A number from 0.0 to 1.0 is expected."))
+        self.errors.append(invalid(name, given, "A number from 0.0 to 1.0 is expected."))
         return None
 
     def exclude(self, name: str, *others: str) -> None:
-        """`name` may not come together with any of `others`."""
+        """Collect an error if `name` is combined with one of `others`."""
         for other in others:
             clashing = self.text(other)
             if clashing is not None and self.text(name) is not None:
-                self.faults.append(invalid(other, clashing, f"{other} and {name} are mutually exclusive."))
+                self.errors.append(invalid(other, clashing, f"{other} and {name} are mutually exclusive."))
 
     def finish(self) -> None:
-        """Raises RefusedError (400) if anything was wrong."""
-        if self.faults:
-            raise RefusedError(400, *self.faults)
+        """Raise ServiceError (400) if there are errors."""
+        if self.errors:
+            raise ServiceError(400, *self.errors)
 
 
-def read_market(reader: Reader, accept_language: str | None) -> str:
-    """The market to answer for. `mkt` decides; `cc` needs `Accept-Language` beside it; else en-US."""
+def read_market(reader: ParameterReader, accept_language: str | None) -> str:
+    """Return the market of the answer: `mkt`, else `cc` with `Accept-Language`, else en-US."""
     reader.exclude("mkt", "cc")
     tags = accepted_languages(accept_language or "")
     market, country = reader.text("mkt"), reader.text("cc")
     if market is not None:
         if not _MARKET.fullmatch(market):
-            reader.faults.append(invalid("mkt", market, "A market looks like en-US: language, dash, country."))
+            reader.errors.append(invalid("mkt", market, "A market looks like en-US: language, dash, country."))
         return best_fit(market)
     if country is not None:
         if country.upper() not in COUNTRIES:
-            reader.faults.append(invalid("cc", country, "A country code of the API's list is expected."))
+            reader.errors.append(invalid("cc", country, "A country code of the API's list is expected."))
         elif not tags:
-            reader.faults.append(missing("Accept-Language", "cc needs the Accept-Language header beside it."))
+            reader.errors.append(missing("Accept-Language", "cc needs the Accept-Language header beside it."))
         else:
             return in_country(country.upper(), tags)
     return best_fit(tags[0]) if tags else best_fit("en-US")
 
 
-def read_ui_language(reader: Reader, accept_language: str | None) -> str:
-    """The language of links and pages, as in HTML's `lang`. What is not understood becomes English."""
+def read_ui_language(reader: ParameterReader, accept_language: str | None) -> str:
+    """Return the language of links and pages, as in HTML's `lang`; unknown ones become English."""
     given = reader.text("setLang")
     if given is None:
         return "en"
     if accept_language is not None:
-        reader.faults.append(invalid("setLang", given, "setLang and Accept-Language are mutually exclusive."))
+        reader.errors.append(invalid("setLang", given, "setLang and Accept-Language are mutually exclusive."))
     if not _LANGUAGE.fullmatch(given) or given.lower() == "zh":
         return "en"
     return "ja" if given.lower() == "jp" else given.lower()  # the API writes Japanese `jp`
 
 
-def read_family_friendly_only(reader: Reader) -> bool:
+def read_family_friendly_only(reader: ParameterReader) -> bool:
     return reader.choice("safeSearch", SAFE_SEARCH) != "Off"
 
 
 @attrs.frozen
-class SearchQuestion:
-    """One page of one search."""
+class SearchParameters:
+    """Parameters of search."""
 
     text: str
     count: int
@@ -150,18 +150,18 @@ class SearchQuestion:
     filters: Filters
 
 
-def read_search(reader: Reader, market: str) -> SearchQuestion:
-    """Raises RefusedError (400) with everything that is wrong with the request."""
+def read_search(reader: ParameterReader, market: str) -> SearchParameters:
+    """Read the parameters of search. Raises ServiceError (400) with all errors."""
     text, first_id = reader.text("q"), reader.text("id")
     if text is None:
-        reader.faults.append(missing("q"))
+        reader.errors.append(missing("q"))
     if first_id is not None and not _IMAGE_ID.fullmatch(first_id):
-        reader.faults.append(invalid("id", first_id, "An imageId has 40 hexadecimal digits."))
+        reader.errors.append(invalid("id", first_id, "An imageId has 40 hexadecimal digits."))
     count = reader.whole("count", 1, MAX_COUNT)
     offset = reader.whole("offset", 0, MAX_SHORT)
     filters = _read_filters(reader, market)
     reader.finish()
-    return SearchQuestion(
+    return SearchParameters(
         text=(text or "").strip(),
         count=DEFAULT_COUNT if count is None else count,
         offset=0 if offset is None else offset,
@@ -170,12 +170,12 @@ def read_search(reader: Reader, market: str) -> SearchQuestion:
     )
 
 
-def _read_filters(reader: Reader, market: str) -> Filters:
+def _read_filters(reader: ParameterReader, market: str) -> Filters:
     reader.exclude("width", "minWidth", "maxWidth")
     reader.exclude("height", "minHeight", "maxHeight")
     kind = reader.choice("imageType", TYPES)
     if kind == "Shopping" and market != "en-US":
-        reader.faults.append(invalid("imageType", kind, "Shopping is for the market en-US only."))
+        reader.errors.append(invalid("imageType", kind, "Shopping is for the market en-US only."))
     return Filters(
         size=reader.choice("size", SIZES),
         aspect=reader.choice("aspect", ASPECTS),
@@ -196,14 +196,14 @@ def _read_filters(reader: Reader, market: str) -> Filters:
     )
 
 
-def _read_file_size(reader: Reader, name: str) -> int | None:
+def _read_file_size(reader: ParameterReader, name: str) -> int | None:
     size = reader.whole(name, 0, 2**32)
     return None if size is None else min(size, MAX_FILE_SIZE)
 
 
 @attrs.frozen
 class Region:
-    """The part of a picture that counts, as fractions of its width and height from the top left."""
+    """A region of a picture, as fractions of its width and height from the top left."""
 
     left: float
     top: float
@@ -212,8 +212,8 @@ class Region:
 
 
 @attrs.frozen
-class DetailsQuestion:
-    """One call of details; token, URL and id are None where a picture is in the body."""
+class DetailsParameters:
+    """Parameters of details. Token, URL and id are None if the picture is uploaded."""
 
     token: str | None
     image_url: str | None
@@ -224,13 +224,13 @@ class DetailsQuestion:
     family_friendly_only: bool
 
 
-def read_details(reader: Reader, *, uploaded: bool) -> DetailsQuestion:
-    """Raises RefusedError (400) with everything that is wrong with the request."""
+def read_details(reader: ParameterReader, *, uploaded: bool) -> DetailsParameters:
+    """Read the parameters of details. Raises ServiceError (400) with all errors."""
     reader.exclude("insightsToken", "imgUrl")
     names = ("insightsToken", "imgUrl", "id")
     if not uploaded and all(reader.text(name) is None for name in names):
-        reader.faults.append(missing("insightsToken", "Send insightsToken, imgUrl or a picture in the body of a POST."))
-    question = DetailsQuestion(
+        reader.errors.append(missing("insightsToken", "Send insightsToken, imgUrl or a picture in the body of a POST."))
+    parameters = DetailsParameters(
         token=reader.text("insightsToken"),
         image_url=reader.text("imgUrl"),
         image_id=reader.text("id"),
@@ -240,10 +240,10 @@ def read_details(reader: Reader, *, uploaded: bool) -> DetailsQuestion:
         family_friendly_only=read_family_friendly_only(reader),
     )
     reader.finish()
-    return question
+    return parameters
 
 
-def _read_modules(reader: Reader) -> frozenset[str]:
+def _read_modules(reader: ParameterReader) -> frozenset[str]:
     given = reader.text("modules")
     if given is None:
         return frozenset(MODULES)
@@ -253,23 +253,23 @@ def _read_modules(reader: Reader) -> frozenset[str]:
         if word.lower() in known:
             chosen.add(known[word.lower()])
         else:
-            reader.faults.append(invalid("modules", word, f"Allowed values: {', '.join(known.values())}."))
+            reader.errors.append(invalid("modules", word, f"Allowed values: {', '.join(known.values())}."))
     if len(chosen) > 1:
-        chosen.discard("RecognizedEntities")  # the API leaves it out in company, and says nothing
+        chosen.discard("RecognizedEntities")  # the API ignores it in combination with other modules
     return frozenset(MODULES) if "All" in chosen else frozenset(chosen)
 
 
-def _read_region(reader: Reader) -> Region | None:
+def _read_region(reader: ParameterReader) -> Region | None:
     shape = reader.text("ct")
     if shape is not None and shape.lower() not in {"0", "rectangular"}:
-        reader.faults.append(invalid("ct", shape, "0 (rectangular) is the only crop type."))
+        reader.errors.append(invalid("ct", shape, "0 (rectangular) is the only crop type."))
     names, whole = ("cal", "cat", "car", "cab"), (0.0, 0.0, 1.0, 1.0)
-    given = [reader.part(name) for name in names]
+    given = [reader.share(name) for name in names]
     if given == [None] * 4:
         return None
-    region = Region(*(edge if part is None else part for part, edge in zip(given, whole, strict=True)))
+    region = Region(*(edge if share is None else share for share, edge in zip(given, whole, strict=True)))
     if region.left >= region.right:
-        reader.faults.append(invalid("car", str(region.right), "car has to be greater than cal."))
+        reader.errors.append(invalid("car", str(region.right), "car has to be greater than cal."))
     if region.top >= region.bottom:
-        reader.faults.append(invalid("cab", str(region.bottom), "cab has to be greater than cat."))
+        reader.errors.append(invalid("cab", str(region.bottom), "cab has to be greater than cat."))
     return region

@@ -1,76 +1,76 @@
-"""`/images/search`: one page of pictures, and the queries worth making next."""
+"""The endpoint `/images/search`: one page of images, and suggested queries."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
-from ..catalogue.factories import Catalogue
+from ..catalogue.interface import Catalogue
 from ..catalogue.picture import Hits, Picture
-from .answers import Json, Style, envelope, image, query_tile
-from .endpoint import Visit
+from .answers import AnswerContext, Json, envelope, image, query_tile
+from .endpoint import ApiCall
 from .paging import ResultList
-from .parameters import MAX_SHORT, SearchQuestion, read_search
-from .service_state import Body, Page, Service
+from .parameters import MAX_SHORT, SearchParameters, read_search
+from .service_state import Body, SearchPage, ServiceState
 from .tokens import search_token
 
 _SUGGESTIONS = 8
 
 
-async def search(service: Service, visit: Visit) -> Body:
-    question = read_search(visit.reader, visit.market)
-    key = (visit.style, question)
-    page = service.pages.get(key)
+async def search(state: ServiceState, call: ApiCall) -> Body:
+    parameters = read_search(call.reader, call.market)
+    key = (call.context, parameters)
+    page = state.pages.get(key)
     if page is None:
-        page = await service.run(write_page, service, visit.style, question)
-        if question.filters.freshness is None:  # what is fresh changes by the minute
-            service.pages.put(key, page)
-    if page.trend is not None and question.offset == 0:  # once per search, not once per page
-        await service.recall(service.history.record, visit.market, page.trend, service.now().date())
+        page = await state.run(write_page, state, call.context, parameters)
+        if parameters.filters.freshness is None:  # the result of a freshness filter changes with time
+            state.pages.put(key, page)
+    if page.counted_query is not None and parameters.offset == 0:  # count a search once, not once per page
+        await state.run_with_history(state.history.record, call.market, page.counted_query, state.now().date())
     return page.body
 
 
-def write_page(service: Service, style: Style, question: SearchQuestion) -> Page:
-    """Asks the catalogue and writes the answer. Blocks if the catalogue does."""
-    habits = ResultList(f"{service.seed}/{question.text.casefold()}/{question.filters}/{question.first_id}")
-    window = habits.window(question.offset, question.count)
-    hits = service.catalogue.search(
-        question.text,
-        language=style.language,
-        filters=question.filters,
+def write_page(state: ServiceState, context: AnswerContext, parameters: SearchParameters) -> SearchPage:
+    """Search the catalogue and write the answer. Blocks if the catalogue does."""
+    habits = ResultList(f"{state.seed}/{parameters.text.casefold()}/{parameters.filters}/{parameters.first_id}")
+    window = habits.window(parameters.offset, parameters.count)
+    hits = state.catalogue.search(
+        parameters.text,
+        language=context.language,
+        filters=parameters.filters,
         offset=window.first,
         limit=window.limit,
-        first_id=question.first_id,
-        now=service.now(),
+        first_id=parameters.first_id,
+        now=state.now(),
     )
-    stretch = habits.page(question.offset, question.count, hits.total)
-    pictures = [hits.pictures[rank - window.first] for rank in stretch.ranks]
-    searched = hits.altered_query or question.text
-    more = bool(pictures) and stretch.next_offset <= MAX_SHORT
+    page_slice = habits.page(parameters.offset, parameters.count, hits.total)
+    pictures = [hits.pictures[rank - window.first] for rank in page_slice.ranks]
+    searched = hits.altered_query or parameters.text
+    has_more = bool(pictures) and page_slice.next_offset <= MAX_SHORT
     answer = envelope(
-        style,
+        context,
         "Images",
         {
-            # Relative and with bare blanks: so the API writes it.
-            "readLink": f"images/search?q={question.text}",
-            "webSearchUrl": style.links.web_search(question.text),
-            "queryContext": query_context(question.text, hits),
-            "totalEstimatedMatches": habits.estimate(question.offset, hits.total),
-            "nextOffset": stretch.next_offset if more else None,
-            "currentOffset": question.offset,
+            # The API writes it relative and without quoting blanks.
+            "readLink": f"images/search?q={parameters.text}",
+            "webSearchUrl": context.links.web_search(parameters.text),
+            "queryContext": query_context(parameters.text, hits),
+            "totalEstimatedMatches": habits.estimate(parameters.offset, hits.total),
+            "nextOffset": page_slice.next_offset if has_more else None,
+            "currentOffset": parameters.offset,
             "value": [
-                image(style, picture, question.text, search_token(picture.image_id, question.text))
+                image(context, picture, parameters.text, search_token(picture.image_id, parameters.text))
                 for picture in pictures
             ],
         },
     )
-    if question.offset == 0 and pictures:
-        answer |= suggestions(service.catalogue, style, searched, pictures, hits)
-    return Page(Body(msgspec.json.encode(answer)), searched if pictures and hits.matched_all else None)
+    if parameters.offset == 0 and pictures:
+        answer |= suggestions(state.catalogue, context, searched, pictures, hits)
+    return SearchPage(Body(msgspec.json.encode(answer)), searched if pictures and hits.matched_all else None)
 
 
 def query_context(text: str, hits: Hits) -> Json:
-    """Says what was searched if not the query sent: a respelled one, or any of its words instead of all."""
+    """Return the QueryContext. It has the altered query: corrected, or any word instead of all."""
     context: Json = {"originalQuery": text, "adultIntent": False, "askUserForLocation": False}
     altered, method = hits.altered_query, "AM_JustChangeIt"
     words = text.split()
@@ -87,30 +87,32 @@ def query_context(text: str, hits: Hits) -> Json:
     return context
 
 
-def suggestions(catalogue: Catalogue, style: Style, text: str, pictures: Sequence[Picture], hits: Hits) -> Json:
-    """The lists of queries beside the pictures; a list with nothing in it is left out."""
-    related = catalogue.related(text, language=style.language, limit=2 * _SUGGESTIONS)
+def suggestions(
+    catalogue: Catalogue, context: AnswerContext, text: str, pictures: Sequence[Picture], hits: Hits
+) -> Json:
+    """Return the lists of suggested queries that are not empty."""
+    related = catalogue.related(text, language=context.language, limit=2 * _SUGGESTIONS)
     lists: Json = {
-        "queryExpansions": _expansions(style, text, pictures) if hits.matched_all else [],
-        "pivotSuggestions": _pivots(catalogue, style, text),
-        "similarTerms": [query_tile(style, term, key="url") for term in related[_SUGGESTIONS:]],
-        "relatedSearches": [query_tile(style, term) for term in related[:_SUGGESTIONS]],
+        "queryExpansions": _expansions(context, text, pictures) if hits.matched_all else [],
+        "pivotSuggestions": _pivots(catalogue, context, text),
+        "similarTerms": [query_tile(context, term, key="url") for term in related[_SUGGESTIONS:]],
+        "relatedSearches": [query_tile(context, term) for term in related[:_SUGGESTIONS]],
     }
     return {name: entries for name, entries in lists.items() if entries}
 
 
-def _expansions(style: Style, text: str, pictures: Sequence[Picture]) -> list[Json]:
-    """The query with one more word, taken from what was found: narrower, and never empty-handed."""
+def _expansions(context: AnswerContext, text: str, pictures: Sequence[Picture]) -> list[Json]:
+    """Return narrower queries: the query and one keyword of the results."""
     known = set(text.casefold().split())
     words = Counter(word for picture in pictures for word in picture.keywords if word.casefold() not in known)
-    return [query_tile(style, f"{text} {word}", shown=word) for word, _ in words.most_common(_SUGGESTIONS)]
+    return [query_tile(context, f"{text} {word}", shown=word) for word, _ in words.most_common(_SUGGESTIONS)]
 
 
-def _pivots(catalogue: Catalogue, style: Style, text: str) -> list[Json]:
-    """For each word of the query (or the only one), where else it could lead."""
+def _pivots(catalogue: Catalogue, context: AnswerContext, text: str) -> list[Json]:
+    """Return related queries for each of the first words of the query."""
     pivots: list[Json] = []
     for word in dict.fromkeys(text.split()[:3]):
-        terms = catalogue.related(word, language=style.language, limit=5)
+        terms = catalogue.related(word, language=context.language, limit=5)
         if terms:
-            pivots.append({"pivot": word, "suggestions": [query_tile(style, term) for term in terms]})
+            pivots.append({"pivot": word, "suggestions": [query_tile(context, term) for term in terms]})
     return pivots

@@ -1,8 +1,7 @@
-"""What has been searched for, by market and day: the source of trending.
+"""The search history by market and day, from which trending is computed.
 
-Kept in memory, or in a SQLite file where the service is to remember it after a restart. The file is opened
-for each operation and closed again: a search is recorded once, not once per page, and nothing is left to
-clean up.
+It is kept in memory, or in a SQLite file that survives a restart. The file is opened and closed for each operation: a
+search is recorded once, not once per page, and nothing remains to be closed.
 """
 
 import sqlite3
@@ -15,10 +14,10 @@ from typing import Protocol
 import attrs
 
 WINDOW = timedelta(days=7)
-"""How far back a search still counts."""
+"""Age up to which a search counts."""
 
 MAX_QUERIES = 10_000
-"""Distinct queries remembered per market and day; beyond them only known ones are counted."""
+"""Number of distinct queries per market and day; beyond it only known queries are counted."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS searches (
@@ -31,20 +30,20 @@ CREATE TABLE IF NOT EXISTS searches (
 class History(Protocol):
     @property
     def blocking(self) -> bool:
-        """Whether calls touch a file and belong in a worker thread."""
+        """Calls access a file and belong in a worker thread."""
         ...
 
     def record(self, market: str, query: str, day: date) -> None:
-        """Counts one search that found something."""
+        """Count one search that found something."""
         ...
 
     def popular(self, market: str, day: date) -> Counter[str]:
-        """How often each query was made in the week that ends with `day`."""
+        """Return the number of searches per query in the week that ends with `day`."""
         ...
 
 
 def normalized(query: str) -> str:
-    """Queries that differ in case or blanks only are counted as one."""
+    """Return the query without differences of case and blanks."""
     return " ".join(query.casefold().split())
 
 
@@ -73,7 +72,7 @@ class MemoryHistory:
 
 @attrs.frozen
 class FileHistory:
-    """`path` is created with its first record; its folder has to exist."""
+    """A history in a SQLite file. The file is created with the first record; its folder must exist."""
 
     blocking = True
     path: Path

@@ -1,104 +1,93 @@
-"""What all requests share: catalogue, seed, clock, history, and the pages already written."""
+"""The state that all requests share: catalogue, settings, clock, search history and caches."""
 
 import gzip
 import random
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from datetime import datetime
-from typing import Generic, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 import attrs
 from anyio import to_thread
 
-from ..catalogue.factories import Catalogue
-from .answers import Style
+from ..catalogue.interface import Catalogue
+from ..lru_cache import LruCache
+from .answers import AnswerContext
 from .links import Links
 from .markets import language_of
 from .search_history import History
 
-_Value = TypeVar("_Value")
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
 
 
 @attrs.define
 class Body:
-    """The bytes of an answer, compressed at most once however often it is sent."""
+    """The bytes of an answer; they are compressed at most once."""
 
     plain: bytes
-    _packed: bytes | None = attrs.field(default=None, init=False)
+    _compressed: bytes | None = attrs.field(default=None, init=False)
 
-    def packed(self) -> bytes:
-        if self._packed is None:
-            self._packed = gzip.compress(self.plain, compresslevel=2, mtime=0)
-        return self._packed
-
-
-@attrs.define
-class Recent(Generic[_Value]):
-    """Remembers the `size` values used last."""
-
-    size: int
-    _values: OrderedDict[Hashable, _Value] = attrs.field(factory=OrderedDict[Hashable, _Value], init=False)
-
-    def get(self, key: Hashable) -> _Value | None:
-        value = self._values.pop(key, None)
-        if value is not None:
-            self._values[key] = value
-        return value
-
-    def put(self, key: Hashable, value: _Value) -> None:
-        self._values[key] = value
-        while len(self._values) > self.size:
-            self._values.popitem(last=False)
+    def compressed(self) -> bytes:
+        if self._compressed is None:
+            self._compressed = gzip.compress(self.plain, compresslevel=2, mtime=0)
+        return self._compressed
 
 
 @attrs.frozen
-class Page:
-    """A page of search as it was written."""
+class SearchPage:
+    """A cached answer of search."""
 
     body: Body
-    trend: str | None
-    """The query to count for trending, as it was searched; None if nothing had all of its words."""
+    counted_query: str | None
+    """The query that counts for trending; None if nothing matches all of its words."""
 
 
 @attrs.frozen(eq=False)
-class Service:
+class ServiceState:
+    """Catalogue, settings, clock, search history and caches of one app."""
+
     catalogue: Catalogue
     keys: frozenset[str] | None
-    """The keys that are let in; None lets everyone in."""
+    """The accepted keys; None accepts every key and no key."""
     key_header: str | None
-    """One more header that may carry the key, for clients made for a gateway."""
+    """Name of one more header that may contain the key."""
     seed: int
     now: Callable[[], datetime]
-    invented: bool
+    invent_modules: bool
     history: History
-    identities: random.Random
-    """What trace ids are drawn from."""
-    pages: Recent[Page] = attrs.field(factory=lambda: Recent[Page](128), init=False)
-    thumbnails: Recent[bytes] = attrs.field(factory=lambda: Recent[bytes](512), init=False)
+    id_source: random.Random
+    """Random source of trace, session and client ids."""
+    pages: LruCache[SearchPage] = attrs.field(factory=lambda: LruCache[SearchPage](128), init=False)
+    thumbnails: LruCache[bytes] = attrs.field(factory=lambda: LruCache[bytes](512), init=False)
 
     async def run(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
-        """Calls something that uses the catalogue, in a worker thread if the catalogue touches a file.
+        """Call a function that uses the catalogue, in a worker thread if the catalogue reads files.
 
-        One in memory is called where we are: a thread would cost more than the call, and a test in virtual
-        time could not wait for it.
+        A catalogue in memory is called directly: a thread would cost more than the call, and a test in virtual time
+        cannot wait for threads.
         """
         if self.catalogue.blocking:
             return await to_thread.run_sync(function, *arguments)
         return function(*arguments)
 
-    async def recall(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
-        """The same for the history, which may be in a file when the catalogue is not, or the reverse."""
+    async def run_with_history(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+        """Call a function that uses the search history, in a worker thread if the history is a file."""
         if self.history.blocking:
             return await to_thread.run_sync(function, *arguments)
         return function(*arguments)
 
-    def style(self, base: str, market: str, ui_language: str, *, plain: bool) -> Style:
+    def answer_context(self, base: str, market: str, ui_language: str, *, documented_only: bool) -> AnswerContext:
+        """Return the context of an answer for a market and a language of links."""
         today = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        links = Links(base, market, ui_language)
-        return Style(links, language_of(market), self.seed, plain, self.invented, today)
+        return AnswerContext(
+            links=Links(base, market, ui_language),
+            language=language_of(market),
+            seed=self.seed,
+            documented_only=documented_only,
+            invent_modules=self.invent_modules,
+            today=today,
+        )
 
-    def identity(self) -> str:
-        """32 hexadecimal digits: a trace, session or client id."""
-        return f"{self.identities.getrandbits(128):032X}"
+    def new_id(self) -> str:
+        """Return 32 hexadecimal digits: a trace, session or client id."""
+        return f"{self.id_source.getrandbits(128):032X}"

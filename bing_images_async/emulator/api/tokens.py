@@ -1,7 +1,7 @@
-"""Identifiers that clients hand back: thumbnail ids, insights tokens. Opaque to them, readable here.
+"""Identifiers that clients send back: thumbnail ids and insights tokens.
 
-The service keeps no table of what it gave out: an identifier holds the picture's own id, so it is good for
-ever and in every process that serves the same catalogue.
+An identifier contains the picture's id, so that it needs no table, never expires, and is valid in every process with
+the same catalogue.
 """
 
 import re
@@ -18,12 +18,12 @@ _SHORT = re.compile(r"[A-Za-z0-9_-]{27}")
 
 @lru_cache(8192)
 def shorten(image_id: str) -> str:
-    """40 hexadecimal digits as 27 characters that are safe in a URL."""
+    """Encode 40 hexadecimal digits as 27 URL-safe characters."""
     return urlsafe_b64encode(bytes.fromhex(image_id)).rstrip(b"=").decode()
 
 
 def lengthen(short: str) -> str | None:
-    """The image id back from `shorten`, None if it cannot be one."""
+    """Decode the result of `shorten`; None if it is invalid."""
     if not _SHORT.fullmatch(short):
         return None
     try:
@@ -34,37 +34,37 @@ def lengthen(short: str) -> str | None:
 
 @attrs.frozen
 class Token:
-    """What an insights token says: the picture if the catalogue has it, else what an upload looked like."""
+    """The content of an insights token: the id of a picture of the catalogue, else the perceptual hash of an upload."""
 
     image_id: str | None
     phash: int | None
 
 
-def similarity_id(image_id: str, *about: object) -> str:
-    """`simid`: 18 digits; the same picture has another one in another answer."""
-    return f"608{draw('simid', image_id, *about) % 10**15:015d}"
+def similarity_id(image_id: str, *key: object) -> str:
+    """Return a `simid`: 18 digits that depend on the picture and the answer."""
+    return f"608{draw('simid', image_id, *key) % 10**15:015d}"
 
 
-def search_token(image_id: str, *about: object) -> str:
-    """The token of a picture in a result list. `_` within the thumbnail id is escaped, as the API does."""
+def search_token(image_id: str, *key: object) -> str:
+    """Return the token of a picture in a result list. `_` within the thumbnail id is escaped, as by the API."""
     short = shorten(image_id)
     return (
-        f"ccid_{_escape(short[:8])}*cp_{digits(16, image_id, *about)}*mid_{image_id}"
-        f"*simid_{similarity_id(image_id, *about)}*thid_OIP.{_escape(short)}"
+        f"ccid_{_escape(short[:8])}*cp_{digits(16, image_id, *key)}*mid_{image_id}"
+        f"*simid_{similarity_id(image_id, *key)}*thid_OIP.{_escape(short)}"
     )
 
 
-def insights_token(phash: int, image_id: str | None, *about: object) -> str:
-    """The token in an answer of details: never the one that was sent, but good for the same picture."""
-    seen_as = f"bcid_{phash:016X}{draw('bcid', phash, *about):016X}"
+def insights_token(phash: int, image_id: str | None, *key: object) -> str:
+    """Return the token in an answer of details: it differs from the one sent, and names the same picture."""
+    seen_as = f"bcid_{phash:016X}{draw('bcid', phash, *key):016X}"
     if image_id is None:
         return seen_as
-    similar = similarity_id(image_id, "insights", *about)
+    similar = similarity_id(image_id, "insights", *key)
     return f"{seen_as}*ccid_{_escape(shorten(image_id)[:8])}*mid_{image_id}*simid_{similar}"
 
 
 def read_token(text: str) -> Token | None:
-    """None if the text is no token of this service."""
+    """Parse an insights token; None if it is not one of this service."""
     parts = {name: value for name, _, value in (part.partition("_") for part in text.split("*"))}
     image_id, seen_as = parts.get("mid"), parts.get("bcid")
     if image_id is not None:

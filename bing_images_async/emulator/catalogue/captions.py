@@ -1,4 +1,4 @@
-"""What is said of a user's picture: by its path, inside the file (EXIF, IPTC, PNG text) and beside it."""
+"""Names and keywords of a user's picture: from its path, its metadata (EXIF, IPTC, PNG text) and sidecar files."""
 
 import json
 import re
@@ -16,14 +16,14 @@ _DESCRIPTION, _XP_TAGS = 0x010E, (0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F)
 _ARTIST = 0x013B
 # IPTC-IIM datasets: object name, keywords, caption.
 _IPTC = ((2, 5), (2, 25), (2, 120))
-_PNG_TEXTS = ("Title", "Description", "Keywords", "Subject")
+_PNG_TEXTS = ("Title", "EmojiDescription", "Keywords", "Subject")
 _MAX_TEXT = 4_000
 _MAX_KEYWORDS = 60
 
 
 @attrs.frozen
-class Caption:
-    """The words of one picture."""
+class PictureCaption:
+    """Names, keywords and licence of one picture."""
 
     names: Mapping[str, str]
     keywords: tuple[str, ...]
@@ -32,11 +32,11 @@ class Caption:
     attribution: str
 
 
-def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: Sequence[Path]) -> Caption:
-    """Collect what is said of a picture.
+def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: Sequence[Path]) -> PictureCaption:
+    """Collect names, keywords and licence of a picture.
 
     A JSON sidecar may have `name` (text, or language code to text), `keywords` (list or text), `license`
-    (a value of the API's `creativeCommons`) and `attribution`. A text sidecar is keywords, whatever it says.
+    (a value of the API's `creativeCommons`) and `attribution`. A text sidecar has keywords.
     """
     parts = PurePosixPath(relative)
     folders = [_plain(name) for name in parts.parts[:-1]]
@@ -52,7 +52,7 @@ def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: S
             beside.append(text)
     names |= _names(notes.get("name"))
     keywords = [*_texts(notes.get("keywords")), *inside, *beside, *folders]
-    return Caption(
+    return PictureCaption(
         names=names,
         keywords=tuple(dict.fromkeys(_split(keywords)))[:_MAX_KEYWORDS],
         category=(folders[-1].lower() if folders else "") or "pictures",
@@ -62,7 +62,7 @@ def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: S
 
 
 def _plain(name: str) -> str:
-    """A file name as words: `IMG_paper-boatRed` becomes `IMG paper boat Red`."""
+    """Split a file name into words: `IMG_paper-boatRed` becomes `IMG paper boat Red`."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[\W_]+", " ", name))
     return apart.strip()
 
@@ -121,7 +121,7 @@ def _artist(image: Image.Image | None) -> str:
 
 
 def _split(texts: Iterable[str]) -> Iterator[str]:
-    """Keywords: what stands between commas, semicolons and line ends."""
+    """Yield keywords: texts are split at commas, semicolons and line ends."""
     for text in texts:
         for piece in re.split(r"[,;\n\r]+", text[:_MAX_TEXT]):
             word = " ".join(piece.replace("\0", " ").split())

@@ -1,7 +1,7 @@
-"""What emoji are called: names in fourteen languages, English keywords, categories.
+"""Names of emoji in 14 languages, English keywords and categories.
 
-Names come from the package `emoji`, keywords from `em-keyboard`. What neither knows (symbols of OpenMoji's
-own, chess pieces, flags of regions) is called by its Unicode name, else by its code point.
+Names are from the package `emoji`, keywords from `em-keyboard`. Drawings that neither has (OpenMoji's own symbols,
+chess pieces, flags of regions) get their Unicode name, else their code point.
 """
 
 import bisect
@@ -15,16 +15,15 @@ import attrs
 import emoji
 
 LANGUAGES = ("en", "de", "es", "fr", "it", "pt", "ja", "ko", "zh", "ru", "tr", "ar", "fa", "id")
-"""English first; the others as the package `emoji` has them."""
+"""English first; the others in the order of the package `emoji`."""
 
-# Leaves out smileys (":d") and the counted names of other emoji sets ("cat2").
+# Excludes emoticons (":d") and the numbered names of other emoji sets ("cat2").
 _KEYWORD = re.compile(r"\w(?!.*[a-z]\d$)")
 _JOINERS = dict.fromkeys([0xFE0F, 0xFE0E, 0x200D])
 _SKIN_TONES = dict.fromkeys(range(0x1F3FB, 0x1F400))
 
-# Categories follow the order of the Unicode emoji list, in which `em-keyboard` has its entries: each begins
-# at the emoji named here. After `_ORDERED_UNTIL` come newer emoji in any order; those have a table of their
-# own.
+# `em-keyboard` has its entries in the order of the Unicode emoji list: each category begins at the emoji given here.
+# After `_ORDERED_UNTIL` newer emoji follow in any order; `_NEWER` has their categories.
 _STARTS = (
     ("😀", "smileys"), ("😺", "animal faces"), ("💋", "hearts"), ("💢", "emotions"),
     ("👋", "hands"), ("👶", "people"), ("💆", "activities"), ("💏", "families"), ("🗣", "people"),
@@ -64,25 +63,25 @@ _ORDERED_UNTIL = "🏴󠁧󠁢󠁷󠁬󠁳󠁿"
 
 
 @attrs.frozen
-class Description:
-    """What is known of one emoji."""
+class EmojiDescription:
+    """Names, keywords and category of an emoji."""
 
     names: Mapping[str, str]
     keywords: tuple[str, ...]
     category: str
     is_variant: bool
-    """One of the five skin tones of another picture."""
+    """A skin-tone variant of another picture."""
 
 
-class Lexicon:
-    """Describes any sequence of code points. Reading the data takes about a quarter of a second."""
+class EmojiNames:
+    """Names of any sequence of code points. Loading the data takes about 0.25 s."""
 
     def __init__(self) -> None:
-        # Adds the other languages to the package's table; without it there is only English.
+        # Loads the other languages into the package's table.
         emoji.config.load_language()
         self._data = {_bare(text): entry for text, entry in emoji.EMOJI_DATA.items()}
         path = metadata.distribution("em-keyboard").locate_file("em/emojis.json")
-        with open(str(path), encoding="utf-8") as file:  # noqa: PTH123  (locate_file promises no Path)
+        with open(str(path), encoding="utf-8") as file:  # noqa: PTH123  (locate_file does not always return a Path)
             keywords: dict[str, list[str]] = json.load(file)
         self._keywords = {
             _bare(text): tuple(word.replace("_", " ") for word in words if _KEYWORD.match(word))
@@ -90,12 +89,12 @@ class Lexicon:
         }
         self._categories = _categories([_bare(text) for text in keywords])
 
-    def describe(self, text: str) -> Description:
-        """Names, keywords and category of an emoji given as its characters."""
+    def describe(self, text: str) -> EmojiDescription:
+        """Return names, keywords and category of an emoji, given as its characters."""
         bare = _bare(text)
         base = bare.translate(_SKIN_TONES)
         names = self._names(bare) or {"en": self._fallback_name(text)}
-        return Description(
+        return EmojiDescription(
             names=names,
             keywords=self._keywords.get(base, ()),
             category=self._categories.get(base) or self._categories.get(base[:1]) or "symbols",
@@ -120,7 +119,7 @@ class Lexicon:
 
 
 def _bare(text: str) -> str:
-    """The characters without selectors and joiners, which different lists put in different places."""
+    """Return the characters without selectors and joiners, which lists use inconsistently."""
     return text.translate(_JOINERS)
 
 
@@ -131,7 +130,7 @@ def _display(name: str, language: str) -> str:
 
 
 def _categories(ordered: Sequence[str]) -> dict[str, str]:
-    """Each emoji's category: by its place in the ordered part, newer ones by the table."""
+    """Return the category of each emoji: by position in the ordered part, by table for newer ones."""
     position = {text: at for at, text in enumerate(ordered)}
     starts = sorted((position[text], category) for text, category in _STARTS if text in position)
     places = [at for at, _ in starts]

@@ -1,76 +1,19 @@
-"""The catalogue behind the service: what it must be able to do, and the ways to open one."""
+"""Functions that open a catalogue, or build it on first use."""
 
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from . import openmoji
-from .folder import FolderOriginals, Found, Scan, entry_of, listing
-from .index_file import VERSION, Record, cache_folder, connect, from_json, short_hash, write
-from .picture import Filters, Hits, Picture
+from .folder import FolderFile, FolderOriginals, FolderScan, entry_of, listing
+from .index_file import VERSION, IndexEntry, cache_folder, connect, from_json, short_hash, write
 from .sqlite_catalogue import Originals, SqliteCatalogue
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many pictures are done."""
-
-
-class Catalogue(Protocol):
-    """Searchable pictures. All methods may be called from any thread, several at once."""
-
-    blocking: bool
-    """True: calls touch a file, so an event loop should leave them to a thread; False: memory only."""
-
-    def search(
-        self,
-        text: str,
-        *,
-        language: str,
-        filters: Filters,
-        offset: int,
-        limit: int,
-        first_id: str | None = None,
-        now: datetime,
-    ) -> Hits:
-        """Find pictures, best first. Any text is a query."""
-        ...
-
-    def get(self, image_id: str) -> Picture | None:
-        """The picture with this id, or None."""
-        ...
-
-    def similar(self, phash: int, *, limit: int, exclude: str | None = None) -> tuple[Picture, ...]:
-        """The pictures that look most alike, nearest first, without the one to exclude (an image id)."""
-        ...
-
-    def fingerprint(self, data: bytes) -> int:
-        """The perceptual hash of an encoded picture; ValueError if the bytes are none."""
-        ...
-
-    def content(self, picture: Picture) -> bytes:
-        """The original file."""
-        ...
-
-    def thumbnail(
-        self, picture: Picture, *, width: int | None, height: int | None, crop: int | None, padding: bool
-    ) -> bytes:
-        """A smaller rendering, JPEG or (with transparent parts) PNG; ValueError for a senseless size."""
-        ...
-
-    def related(self, text: str, *, language: str, limit: int) -> tuple[str, ...]:
-        """Other queries worth making."""
-        ...
-
-    def topics(self, language: str) -> Mapping[str, tuple[str, ...]]:
-        """Category title to queries that find pictures."""
-        ...
-
-    def close(self) -> None:
-        """Let go of files. Calling it again does nothing."""
-        ...
+"""Callback with the number of processed pictures and their total."""
 
 
 def open_openmoji(
@@ -80,15 +23,15 @@ def open_openmoji(
     only: Sequence[str] | None = None,
     today: datetime | None = None,
 ) -> SqliteCatalogue:
-    """The default catalogue: all of OpenMoji. The first call builds it in some ten seconds, later ones open it.
+    """Open the default catalogue, all of OpenMoji. The first call builds it in about ten seconds.
 
     Args:
-        cache: Folder to keep it in; default `store.cache_folder()`. If it cannot be written to, the
+        cache: Folder of the index file; default `store.cache_folder()`. If it cannot be written to, the
             catalogue is built in a temporary folder and deleted when closed.
         progress: Called while building.
-        only: The drawings to take (`openmoji.codes()`); default all.
-        today: Aware. The pictures' dates lie in the half year before it, so that there are always fresh ones;
-            default is last midnight, UTC.
+        only: Names of the drawings (`openmoji.codes()`); default all.
+        today: Aware. The pictures' dates lie in the half year before it, so that some are always fresh;
+            default: last midnight, UTC.
     """
     chosen = openmoji.codes() if only is None else sorted(only)
     fingerprint = f"version={VERSION} {openmoji.fingerprint()} drawings={short_hash(' '.join(chosen))}"
@@ -104,18 +47,18 @@ def open_openmoji(
 
 
 def open_folder(folder: Path, cache: Path | None = None, progress: Progress | None = None) -> SqliteCatalogue:
-    """A catalogue of the pictures in a folder and below.
+    """Open a catalogue of the pictures in a folder and its subfolders.
 
-    Only files that are new or changed (by path, time and size) are read again. Files that cannot be read
-    are left out and counted in `skipped`.
+    Only files that are new or changed (by path, time and size) are read again. Unreadable files are left out and
+    counted in `skipped`.
 
     Args:
-        folder: Where the pictures are; nothing is written there.
+        folder: The folder of the pictures; nothing is written into it.
         cache: As for `open_openmoji`.
         progress: Called while reading.
 
     Raises:
-        NotADirectoryError: There is no such folder.
+        NotADirectoryError: The folder does not exist.
     """
     root = folder.resolve()
     found = listing(root)
@@ -123,35 +66,35 @@ def open_folder(folder: Path, cache: Path | None = None, progress: Progress | No
     fingerprint = f"{_FOLDER_PREFIX} contents={short_hash(contents)}"
     name = f"folder-{short_hash(str(root))}.sqlite3"
     known = _known((cache or cache_folder()) / name)
-    scan = Scan(root, found, known, progress)
+    scan = FolderScan(root, found, known, progress)
     return _open(name, fingerprint, cache, scan.records, FolderOriginals(root), skipped=lambda: scan.skipped)
 
 
 _FOLDER_PREFIX = f"version={VERSION} folder"
 
 
-def _known(file: Path) -> dict[Found, Record]:
-    """What an earlier scan of the folder read, if it is still legible."""
+def _known(file: Path) -> dict[FolderFile, IndexEntry]:
+    """Return the entries of an earlier index of the folder, if it is valid."""
     connection = connect(file, _FOLDER_PREFIX)
     if connection is None:
         return {}
     with contextlib.closing(connection):
-        rows = connection.execute("SELECT record, recipe FROM pictures").fetchall()
-    records = (Record(from_json(record), json.loads(recipe)) for record, recipe in rows)
-    return {entry_of(record.recipe): record for record in records}
+        rows = connection.execute("SELECT record, render_spec FROM pictures").fetchall()
+    records = (IndexEntry(from_json(record), json.loads(render_spec)) for record, render_spec in rows)
+    return {entry_of(record.render_spec): record for record in records}
 
 
 def _open(
     name: str,
     fingerprint: str,
     cache: Path | None,
-    records: Callable[[], Iterable[Record]],
+    records: Callable[[], Iterable[IndexEntry]],
     originals: Originals,
     *,
     epoch: datetime | None = None,
     skipped: Callable[[], int] = int,
 ) -> SqliteCatalogue:
-    """Open the file called `name` if it is sound and has this fingerprint, else write it first."""
+    """Open the index file `name` if it is valid and has this fingerprint, else build it first."""
     folder = cache or cache_folder()
     cleanup: Callable[[], None] | None = None
     connection = connect(folder / name, fingerprint)
@@ -162,7 +105,7 @@ def _open(
         write(folder / name, fingerprint, records(), skipped)
         connection = connect(folder / name, fingerprint)
     if connection is None:
-        raise OSError(f"the catalogue at {folder / name} could not be read back; is the disk sound?")
+        raise OSError(f"the catalogue at {folder / name} could not be read after it was written. Check the disk.")
     return SqliteCatalogue(connection, originals, epoch=epoch, on_close=cleanup)
 
 

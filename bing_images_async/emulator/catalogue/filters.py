@@ -1,7 +1,8 @@
-"""The rules behind the filters of `/images/search`, as one predicate.
+"""The filters of `/images/search` as a predicate.
 
 Sizes are those of the API's reference since April 2024: Small is below 200 x 200 pixels, Medium has a side of
-200 to 500, Large a side of 500 or more. Wallpaper ("extra large") is defined nowhere; here a side of 1600 or more.
+200 to 500, Large a side of 500 or more. Wallpaper ("extra large") is undefined there; here it has a side of 1600 or
+more.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ COLORS = (
     "Black", "Blue", "Brown", "Gray", "Green", "Orange", "Pink", "Purple", "Red", "Teal", "White", "Yellow",
 )  # fmt: skip
 _AGES = {"Day": timedelta(hours=24), "Week": timedelta(days=7), "Month": timedelta(days=30)}
-# `creative_commons` value to the values of the `license` filter that include it.
+# Values of `creative_commons`, each with the values of the `license` filter that include it.
 _PERMITS = {
     "Attribution": {"Any", "Share", "ShareCommercially", "Modify", "ModifyCommercially"},
     "AttributionShareAlike": {"Any", "Share", "ShareCommercially", "Modify", "ModifyCommercially"},
@@ -23,12 +24,12 @@ _PERMITS = {
     "PublicNoRightsReserved": {"Any", "Public", "Share", "ShareCommercially", "Modify", "ModifyCommercially"},
 }
 LICENSES = tuple(_PERMITS)
-# A side may differ by this much and the picture still counts as square.
+# Largest ratio of the sides of a square picture.
 _SQUARE = 1.05
 
 
 def accepts(picture: Picture, filters: Filters, now: datetime) -> bool:
-    """Whether the picture passes every filter; `now` (aware) is what `freshness` counts back from."""
+    """Return whether the picture passes all filters; `now` (aware) is the end of the `freshness` interval."""
     return (
         _accepts_shape(picture, filters)
         and _accepts_kind(picture, filters)
@@ -80,7 +81,7 @@ def _sizes(width: int, height: int) -> set[str]:
 
 
 def aspect(width: int, height: int) -> str:
-    """Square, Wide or Tall."""
+    """Return Square, Wide or Tall."""
     if max(width, height) <= min(width, height) * _SQUARE:
         return "Square"
     return "Wide" if width > height else "Tall"

@@ -1,4 +1,4 @@
-"""A catalogue of the user's own pictures: what is in a folder and what is known of it."""
+"""The pictures in a folder of the user: listing, analysis and reading of files."""
 
 import hashlib
 import io
@@ -12,15 +12,15 @@ import attrs
 import resvg_py
 from PIL import Image, ImageOps
 
-from .analysis import SIDE, look
-from .captions import Caption, caption_of
+from .analysis import SIDE, analyse
+from .captions import PictureCaption, caption_of
 from .filters import LICENSES
-from .index_file import Recipe, Record
+from .index_file import IndexEntry, RenderSpec
 from .picture import Picture
 from .tokenizer import slugify
 
 _SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".jpe", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".svg"])
-# A vector drawing has no pixels of its own: its longer side counts as this many.
+# Pixels of the longer side of an SVG, which has no pixels of its own.
 _VECTOR_SIDE = 1024
 _VIEW_BOX = re.compile(
     r"""\bviewBox\s*=\s*["']\s*[-+\d.eE]+[\s,]+[-+\d.eE]+[\s,]+([\d.eE+]+)[\s,]+([\d.eE+]+)\s*["']"""
@@ -40,8 +40,8 @@ _UNREADABLE = (
 
 
 @attrs.frozen
-class Found:
-    """A file that may be a picture, as it was when the folder was listed."""
+class FolderFile:
+    """A file with the suffix of a picture, in the state of the listing."""
 
     path: str
     """Relative to the folder, with slashes."""
@@ -51,15 +51,15 @@ class Found:
     """Bytes."""
 
 
-def listing(root: Path) -> list[Found]:
-    """All files under `root` that are called like pictures, in order of path; hidden ones are left out.
+def listing(root: Path) -> list[FolderFile]:
+    """Return all files below `root` with the suffix of a picture, sorted by path, without hidden ones.
 
     Raises:
-        NotADirectoryError: `root` is no folder.
+        NotADirectoryError: `root` is not a folder.
     """
     if not root.is_dir():
         raise NotADirectoryError(f"no folder of pictures: {root}")
-    found: list[Found] = []
+    found: list[FolderFile] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
@@ -72,30 +72,30 @@ def listing(root: Path) -> list[Found]:
             except OSError:
                 continue
             modified = max(status.st_mtime_ns, described)
-            found.append(Found(file.relative_to(root).as_posix(), modified, status.st_size))
+            found.append(FolderFile(file.relative_to(root).as_posix(), modified, status.st_size))
     return sorted(found, key=lambda entry: entry.path)
 
 
 def sidecars(file: Path) -> list[Path]:
-    """The files that describe a picture: `boat.txt` or `boat.jpg.txt`, and the same with `.json`."""
+    """Return the files that describe a picture: `boat.txt` or `boat.jpg.txt`, and the same with `.json`."""
     names = (file.with_suffix(suffix) for suffix in (".txt", ".json"))
     longer = (file.with_name(file.name + suffix) for suffix in (".txt", ".json"))
     return [path for path in (*names, *longer) if path.is_file()]
 
 
 @attrs.define
-class Scan:
-    """Reads pictures of a folder; what has not changed is taken over from an earlier scan."""
+class FolderScan:
+    """Reads the pictures of a folder. Entries of unchanged files are taken from an earlier scan."""
 
     root: Path
-    found: list[Found]
-    known: Mapping[Found, Record]
+    found: list[FolderFile]
+    known: Mapping[FolderFile, IndexEntry]
     progress: Callable[[int, int], None] | None = None
     skipped: int = 0
-    """Files that are no pictures after all, or unreadable, or too large to be sane; counted while reading."""
+    """Number of unreadable files; counted while reading."""
 
-    def records(self) -> Iterator[Record]:
-        """All readable pictures."""
+    def records(self) -> Iterator[IndexEntry]:
+        """Yield the readable pictures."""
         for done, entry in enumerate(self.found):
             if self.progress is not None and done % 20 == 0:
                 self.progress(done, len(self.found))
@@ -111,9 +111,9 @@ class Scan:
             self.progress(len(self.found), len(self.found))
 
 
-def entry_of(recipe: Recipe) -> Found:
-    """The file a stored picture was made from."""
-    return Found(recipe["path"], recipe["modified"], recipe["size"])
+def entry_of(render_spec: RenderSpec) -> FolderFile:
+    """Return the file of a stored picture."""
+    return FolderFile(render_spec["path"], render_spec["modified"], render_spec["size"])
 
 
 class FolderOriginals:
@@ -122,15 +122,15 @@ class FolderOriginals:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def original(self, recipe: Recipe, picture: Picture) -> bytes:
-        """The file as it is."""
+    def original(self, render_spec: RenderSpec, picture: Picture) -> bytes:
+        """Return the unchanged file."""
         del picture
-        path: str = recipe["path"]
+        path: str = render_spec["path"]
         return (self._root / path).read_bytes()
 
-    def image(self, recipe: Recipe, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
-        """The picture upright and scaled; of an animation the first frame."""
-        path = self._root / recipe["path"]
+    def image(self, render_spec: RenderSpec, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
+        """Return the picture, upright and scaled; the first frame of an animation."""
+        path = self._root / render_spec["path"]
         if picture.encoding_format == "svg":
             image = _draw(path.read_text(encoding="utf-8", errors="replace"), max(scaled))
         else:
@@ -138,7 +138,7 @@ class FolderOriginals:
         return image.convert("RGBA").resize(scaled, Image.Resampling.LANCZOS)
 
 
-def _read(root: Path, entry: Found) -> Record:
+def _read(root: Path, entry: FolderFile) -> IndexEntry:
     path = root / entry.path
     if path.suffix.casefold() == ".svg":
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -156,12 +156,14 @@ def _read(root: Path, entry: Found) -> Record:
     picture = _picture(entry, caption, small, size, encoding)
     if moves:
         picture = attrs.evolve(picture, image_type="AnimatedGif")
-    recipe: Recipe = {"path": entry.path, "modified": entry.modified, "size": entry.size}
-    return Record(picture, recipe)
+    render_spec: RenderSpec = {"path": entry.path, "modified": entry.modified, "size": entry.size}
+    return IndexEntry(picture, render_spec)
 
 
-def _picture(entry: Found, caption: Caption, small: Image.Image, size: tuple[int, int], encoding: str) -> Picture:
-    seen = look(small)
+def _picture(
+    entry: FolderFile, caption: PictureCaption, small: Image.Image, size: tuple[int, int], encoding: str
+) -> Picture:
+    seen = analyse(small)
     image_id = hashlib.sha1(f"folder/{entry.path}".encode("utf-8", "surrogateescape"), usedforsecurity=False)
     digest = image_id.hexdigest()
     return Picture(
@@ -194,7 +196,7 @@ def _picture(entry: Found, caption: Caption, small: Image.Image, size: tuple[int
 
 def _upright(path: Path, wanted: tuple[int, int]) -> Image.Image:
     with Image.open(path) as image:
-        # JPEG files can be decoded at a half, a quarter or an eighth, which is many times faster.
+        # JPEG files can be decoded at 1/2, 1/4 or 1/8 of their size, which is many times faster.
         image.draft("RGB", wanted)
         has_alpha = image.has_transparency_data
         return ImageOps.exif_transpose(image).convert("RGBA" if has_alpha else "RGB")

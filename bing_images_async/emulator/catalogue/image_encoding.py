@@ -1,10 +1,8 @@
-"""Pictures as bytes of an exact length.
+"""Encoding of pictures to files of an exact size.
 
-A catalogue promises `content_size` long before it draws an original: drawing one takes tens of milliseconds,
-which is minutes for a whole corpus, and the file-size filters need all of them. So the size is decided
-first, by a generous estimate, and the file is made to fit: encoded at the best quality that leaves room for
-a comment with the attribution, which is then filled up with blanks. What is announced is what is served, to
-the byte.
+A catalogue states `content_size` before it renders an original: rendering takes tens of milliseconds, which is minutes
+for a whole corpus, and the file-size filters need all sizes. So the size is estimated generously, and the file is
+encoded at the best quality that leaves room for a comment with the attribution, padded with blanks to the exact size.
 """
 
 import io
@@ -14,15 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from PIL import Image
 
-# From best to smallest: JPEG qualities, numbers of colours (0: all of them).
+# From best to smallest: JPEG qualities, numbers of colours (0: all).
 _LADDERS = {"jpeg": (90, 80, 70, 55, 40, 25, 10), "png": (0, 128, 32, 8, 2), "gif": (64, 32, 16, 8, 4, 2)}
 FORMATS = tuple(_LADDERS)
 
 
 def encode(frames: Sequence[Image.Image], encoding: str, size: int, note: str) -> bytes:
-    """The picture as `jpeg`, `png` or `gif` (of all frames), exactly `size` bytes long, with `note` inside.
+    """Encode a picture as `jpeg`, `png` or `gif` (of all frames), exactly `size` bytes long, with `note` inside.
 
-    If not even the lowest quality fits, the result is that, and longer than `size`.
+    If even the lowest quality does not fit, the result is that, and longer than `size`.
     """
     comment = note.encode("ascii", "replace")
     data = b""
@@ -54,14 +52,14 @@ def _with_colors(image: Image.Image, colors: int) -> Image.Image:
 
 
 def _pad_png(data: bytes, text: bytes, room: int) -> bytes:
-    """A tEXt chunk (PNG specification, 11.3.4.3) before the last one, IEND."""
+    """Insert a tEXt chunk (PNG specification, 11.3.4.3) before the last chunk, IEND."""
     body = b"tEXt" + (b"Comment\0" + text)[: room - 12]
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return data[:-12] + chunk + data[-12:]
 
 
 def _pad_jpeg(data: bytes, text: bytes, room: int) -> bytes:
-    """COM segments (ITU T.81, B.2.4.5) after the start marker; a segment's length counts its own two bytes."""
+    """Insert COM segments (ITU T.81, B.2.4.5) after the start marker. The length includes its own two bytes."""
     segments = b"".join(
         b"\xff\xfe" + struct.pack(">H", length - 2) + text[at : at + length - 4]
         for at, length in _portions(room, least=4, most=65_537)
@@ -70,7 +68,7 @@ def _pad_jpeg(data: bytes, text: bytes, room: int) -> bytes:
 
 
 def _pad_gif(data: bytes, text: bytes, room: int) -> bytes:
-    """A comment extension (GIF89a, 24) before the trailer: blocks of up to 255 bytes after their lengths."""
+    """Insert a comment extension (GIF89a, 24) before the trailer: blocks of up to 255 bytes after their lengths."""
     blocks = b"".join(
         bytes([length - 1]) + text[at : at + length - 1] for at, length in _portions(room - 3, least=2, most=256)
     )
@@ -78,7 +76,7 @@ def _pad_gif(data: bytes, text: bytes, room: int) -> bytes:
 
 
 def _portions(total: int, *, least: int, most: int) -> Iterator[tuple[int, int]]:
-    """Cut `total` bytes into pieces of `least` to `most`: (start, length)."""
+    """Split `total` bytes into pieces of `least` to `most` bytes; yield (start, length)."""
     at = 0
     while total - at > most:
         length = most if total - at - most >= least else most - least

@@ -1,4 +1,4 @@
-"""The file a catalogue is kept in: its tables, how they are written, and how the file comes to be there."""
+"""The index file of a catalogue: tables of a SQLite database, and its creation."""
 
 import contextlib
 import hashlib
@@ -20,17 +20,17 @@ from .picture import Picture
 from .tokenizer import fold, index_tokens, title_key
 
 VERSION = 3
-"""Part of every file's fingerprint: a file of another version is built anew."""
+"""Part of the fingerprint: an index file of another version is rebuilt."""
 
-Recipe = dict[str, Any]
-"""What whoever draws the originals needs to know of one picture: JSON values."""
+RenderSpec = dict[str, Any]
+"""The data from which the original of a picture is rendered or read: JSON values."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE pictures (
     id INTEGER PRIMARY KEY, image_id TEXT NOT NULL UNIQUE, last INTEGER NOT NULL, category TEXT NOT NULL,
-    phash TEXT NOT NULL, record TEXT NOT NULL, recipe TEXT NOT NULL
+    phash TEXT NOT NULL, record TEXT NOT NULL, render_spec TEXT NOT NULL
 );
 CREATE TABLE titles (
     language TEXT, title TEXT, picture INTEGER, name TEXT, PRIMARY KEY (language, title, picture)
@@ -39,8 +39,8 @@ CREATE TABLE vocabulary (
     language TEXT, word TEXT, frequency INTEGER, PRIMARY KEY (language, word)
 ) WITHOUT ROWID;
 """
-# Contentless: the index alone, for what it points to is in `pictures`. Porter's stemmer makes one word of
-# "cat" and "cats"; it does no harm to other languages, since words and queries go through the same one.
+# Contentless tables: the texts are in `pictures`. Porter's stemmer maps "cat" and "cats" to one term; it is harmless
+# for other languages, because names and queries pass the same stemmer.
 _INDEXES = """
 CREATE VIRTUAL TABLE words_{0} USING fts5(
     name, keywords, facets, content='', tokenize='porter unicode61 remove_diacritics 2'
@@ -50,31 +50,30 @@ CREATE VIRTUAL TABLE parts_{0} USING fts5(name, content='', tokenize='trigram');
 
 
 @attrs.frozen
-class Record:
-    """One picture on its way into a catalogue."""
+class IndexEntry:
+    """A picture to be written into an index file."""
 
     picture: Picture
-    recipe: Recipe
+    render_spec: RenderSpec
     last: bool = False
-    """Ranked after everything that is not."""
+    """Ranks after all pictures without this flag."""
     also: tuple[str, ...] = ()
-    """Texts it is found by that are not shown."""
+    """Searchable texts that are not displayed."""
 
 
-def write(file: Path, fingerprint: str, records: Iterable[Record], skipped: Callable[[], int] = int) -> None:
-    """Write a catalogue so that it is either there in whole or not at all.
+def write(file: Path, fingerprint: str, records: Iterable[IndexEntry], skipped: Callable[[], int] = int) -> None:
+    """Write an index file atomically.
 
-    It is built under another name and then moved into place: whoever builds the same one at the same time
-    does no harm, the later one wins.
+    It is built under a temporary name and renamed; of two concurrent builds the later one wins.
 
     Args:
-        file: Where it shall be.
-        fingerprint: Tells later whether it is still the right one.
+        file: Path of the index file.
+        fingerprint: Identifies the content; `connect` compares it.
         records: The pictures.
-        skipped: Asked at the end how many could not be read.
+        skipped: Called at the end; returns the number of unreadable files.
 
     Raises:
-        OSError: The folder cannot be written to.
+        OSError: The folder is not writable.
     """
     handle, name = tempfile.mkstemp(prefix=file.stem, suffix=".building", dir=file.parent)
     os.close(handle)
@@ -94,7 +93,7 @@ def write(file: Path, fingerprint: str, records: Iterable[Record], skipped: Call
         unfinished.unlink(missing_ok=True)
 
 
-def _fill(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
+def _fill(connection: sqlite3.Connection, records: Iterable[IndexEntry]) -> None:
     vocabulary: dict[str, Counter[str]] = {language: Counter() for language in LANGUAGES}
     for number, record in enumerate(records, 1):
         picture = record.picture
@@ -107,7 +106,7 @@ def _fill(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
                 picture.category,
                 f"{picture.phash:016X}",
                 _to_json(picture),
-                json.dumps(record.recipe),
+                json.dumps(record.render_spec),
             ),
         )
         for language, name in picture.names.items():
@@ -120,7 +119,7 @@ def _fill(connection: sqlite3.Connection, records: Iterable[Record]) -> None:
         connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", rows)
 
 
-def _index(connection: sqlite3.Connection, number: int, language: str, name: str, record: Record) -> None:
+def _index(connection: sqlite3.Connection, number: int, language: str, name: str, record: IndexEntry) -> None:
     picture = record.picture
     is_english = language == "en"
     texts = (
@@ -129,13 +128,13 @@ def _index(connection: sqlite3.Connection, number: int, language: str, name: str
         f"{picture.category} {picture.color}" if is_english else "",
     )
     connection.execute(
-        f"INSERT INTO words_{language} (rowid, name, keywords, facets) VALUES (?, ?, ?, ?)",  # noqa: S608  # our own names
+        f"INSERT INTO words_{language} (rowid, name, keywords, facets) VALUES (?, ?, ?, ?)",  # noqa: S608  # fixed names
         (number, *(" ".join(index_tokens(text)) for text in texts)),
     )
     connection.execute("INSERT OR IGNORE INTO titles VALUES (?, ?, ?, ?)", (language, title_key(name), number, name))
     if not record.last:
         connection.execute(
-            f"INSERT INTO parts_{language} (rowid, name) VALUES (?, ?)",  # noqa: S608  # our own names
+            f"INSERT INTO parts_{language} (rowid, name) VALUES (?, ?)",  # noqa: S608  # fixed names
             (number, fold(name)),
         )
 
@@ -147,7 +146,7 @@ def _words(text: str) -> list[str]:
 def _compact(connection: sqlite3.Connection) -> None:
     for language in LANGUAGES:
         for table in ("words", "parts"):
-            connection.execute(f"INSERT INTO {table}_{language} ({table}_{language}) VALUES ('optimize')")  # noqa: S608  # our own names
+            connection.execute(f"INSERT INTO {table}_{language} ({table}_{language}) VALUES ('optimize')")  # noqa: S608  # fixed names
     connection.commit()
     connection.execute("VACUUM")
 
@@ -160,7 +159,7 @@ def _to_json(picture: Picture) -> str:
 
 
 def from_json(text: str, epoch: datetime = _EPOCH) -> Picture:
-    """The picture as it was written; its date is counted from `epoch`."""
+    """Return a stored picture; its date is relative to `epoch`."""
     fields = json.loads(text)
     return Picture(
         **fields
@@ -174,10 +173,9 @@ def from_json(text: str, epoch: datetime = _EPOCH) -> Picture:
 
 
 def connect(file: Path, fingerprint: str) -> sqlite3.Connection | None:
-    """Open a catalogue for reading; None if there is none, a damaged one, or one that is something else.
+    """Open an index file read-only. Return None if it is missing, damaged, or has another fingerprint.
 
-    Its fingerprint must begin with the one given. The connection may be used from any thread, by one at a
-    time.
+    The stored fingerprint must begin with the given one. Any thread may use the connection, one at a time.
     """
     if not file.is_file():
         return None
@@ -187,18 +185,18 @@ def connect(file: Path, fingerprint: str) -> sqlite3.Connection | None:
     except sqlite3.Error:
         return None
     try:
-        (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        found = connection.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()
+        (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        stored = connection.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()
     except sqlite3.DatabaseError:
-        sound, found = "damaged", None
-    if sound == "ok" and found is not None and found[0].startswith(fingerprint):
+        state, stored = "damaged", None
+    if state == "ok" and stored is not None and stored[0].startswith(fingerprint):
         return connection
     connection.close()
     return None
 
 
 def cache_folder() -> Path:
-    """Where catalogues are kept: `$BING_IMAGES_CACHE`, else `bing-images` in the platform's cache folder."""
+    """Return the folder of index files: `$BING_IMAGES_CACHE`, else `bing-images` in the platform's cache folder."""
     if chosen := os.environ.get("BING_IMAGES_CACHE"):
         return Path(chosen)
     return _platform_cache() / "bing-images"
@@ -209,7 +207,7 @@ def _platform_cache() -> Path:
         return Path(base)
     try:
         home = Path.home()
-    except RuntimeError:  # a user without a home, as containers have
+    except RuntimeError:  # no home folder, as in containers
         return Path(tempfile.gettempdir())
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
@@ -217,5 +215,5 @@ def _platform_cache() -> Path:
 
 
 def short_hash(text: str) -> str:
-    """Twelve characters that stand for a text in a file name."""
+    """Return a hash of a text, 12 characters, for file names."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]

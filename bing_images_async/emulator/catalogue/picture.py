@@ -1,4 +1,4 @@
-"""What the catalogue holds and what it is asked: frozen values, no behaviour."""
+"""The values of catalogues: pictures, filters and search results."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,27 +8,27 @@ import attrs
 
 @attrs.frozen
 class Picture:
-    """One picture of a catalogue and all that an answer says about it.
+    """A picture of a catalogue, with all data for answers.
 
     Its original has exactly `width` x `height` pixels and `content_size` bytes in `encoding_format`:
     `Catalogue.content` returns those bytes.
     """
 
     image_id: str
-    """40 upper-case hexadecimal digits, the same in every build of the same corpus."""
+    """40 upper-case hexadecimal digits, equal in every build of the same corpus."""
     names: Mapping[str, str]
-    """Language code (`"en"`, `"de"`, `"ja"`, …) to display name; `"en"` is always there."""
+    """Language code (`"en"`, `"de"`, `"ja"`, …) to display name; `"en"` is always present."""
     keywords: tuple[str, ...]
-    """English words it is found by, beside its names."""
+    """English search terms besides its names."""
     category: str
-    """One lower-case word or two, e.g. `"animals"`."""
+    """One or two lower-case words, e.g. `"animals"`."""
     tags: tuple[str, ...]
-    """What is to be seen in it, for the `Tags` module of details."""
+    """Its content in keywords, for the `Tags` module of details."""
     width: int
     height: int
     content_size: int
     encoding_format: str
-    """`png`, `jpeg`, `gif`, … as the API spells it (no `image/`)."""
+    """`png`, `jpeg`, `gif`, … without `image/`, as in the API."""
     color: str
     """Dominant colour: Black, Blue, Brown, Gray, Green, Orange, Pink, Purple, Red, Teal, White or Yellow."""
     is_monochrome: bool
@@ -40,12 +40,12 @@ class Picture:
     image_content: str | None
     """Face (head only), Portrait (head and shoulders) or None."""
     creative_commons: str
-    """The API's word for the licence, e.g. AttributionShareAlike; empty where none is known."""
+    """Licence as a value of the API, e.g. AttributionShareAlike; empty if unknown."""
     is_family_friendly: bool
     date_published: datetime
-    """When it was discovered (aware, UTC): what `freshness` goes by."""
+    """Time of discovery (aware, UTC), for the filter `freshness`."""
     phash: int
-    """64-bit perceptual hash, unsigned: few differing bits mean alike pictures."""
+    """64-bit perceptual hash, unsigned: few differing bits mean similar pictures."""
     attribution: str
     license_name: str
     license_url: str
@@ -56,9 +56,9 @@ class Picture:
 
 @attrs.frozen
 class Filters:
-    """The filters of `/images/search`; None is "off". Strings are the API's canonical spelling.
+    """The filters of `/images/search`; None: no filter. Strings are the API's canonical spelling.
 
-    `size`, `aspect` and `license` may also be `All`, which filters nothing.
+    `size`, `aspect` and `license` may also be `All`, which equals None.
     """
 
     size: str | None = None
@@ -81,12 +81,12 @@ class Filters:
 
 @attrs.frozen
 class Hits:
-    """One slice of what was found."""
+    """A range of search results."""
 
     pictures: tuple[Picture, ...]
     total: int
-    """How many match in all, not only in this slice."""
+    """Number of all matches, not only of this range."""
     altered_query: str | None
-    """The respelled query that was searched in place of the one given."""
+    """The corrected query that was searched instead of the given one."""
     matched_all: bool
-    """False: nothing has all the words, so these have some of them."""
+    """False: no picture has all terms, and these have some of them."""

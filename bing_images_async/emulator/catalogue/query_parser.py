@@ -1,4 +1,4 @@
-"""What a searcher typed, understood: terms that must, may and must not match."""
+"""Parser of queries: terms that must, may and must not match."""
 
 import re
 from typing import Self
@@ -7,10 +7,10 @@ import attrs
 
 from .tokenizer import query_tokens
 
-# A query is not longer than a URL; past this many words nobody means each of them.
+# Limit of the work per query.
 _MAX_TERMS = 24
 _PIECE = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
-# Words that say "an image, please" or nothing at all. They count only when nothing else is there.
+# Words without content. They are ignored unless the query consists of them.
 _FILLERS = frozenset(
     ("a", "an", "and", "the", "of", "in", "on", "at", "to", "with", "for", "by", "from", "is", "are", "my", "some")
 ) | frozenset(
@@ -26,26 +26,26 @@ class Term:
     is_phrase: bool = False
 
     def expression(self) -> str:
-        """The term in FTS5's query language. Tokens are letters and digits only, so quoting is safe."""
+        """Return the term as an FTS5 expression. Tokens consist of letters and digits, so that quoting is safe."""
         if self.is_phrase:
             return f'"{" ".join(self.tokens)}"'
         return " AND ".join(f'"{token}"' for token in self.tokens)
 
 
 @attrs.frozen
-class Query:
-    """Every group must match; a group matches when any of its terms does (`cat OR dog`)."""
+class SearchQuery:
+    """A parsed query. Every group must match; a group matches if any of its terms does (`cat OR dog`)."""
 
     groups: tuple[tuple[Term, ...], ...]
     excluded: tuple[Term, ...]
     everything: bool
-    """Only `site:` was given: all pictures of the one site there is."""
+    """The query is only `site:…`: all pictures match."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Understand quotes, a leading `-`, `OR` (or `|`) and `site:`; never fails, whatever the text.
+        """Parse quotes, a leading `-`, `OR` (or `|`) and `site:`. Every text is valid.
 
-        `site:` is read and dropped: all pictures of a catalogue live on the same site.
+        `site:` is ignored: all pictures of a catalogue are on the same site.
         """
         groups: list[list[Term]] = []
         excluded: list[Term] = []
@@ -70,9 +70,9 @@ class Query:
             else:
                 groups.append([term])
             joins_previous = False
-        meant = [group for group in groups if not _is_filler(group)] or groups
+        significant = [group for group in groups if not _is_filler(group)] or groups
         return cls(
-            tuple(tuple(group) for group in meant[:_MAX_TERMS]),
+            tuple(tuple(group) for group in significant[:_MAX_TERMS]),
             tuple(excluded[:_MAX_TERMS]),
             everything=has_site and not groups,
         )

@@ -1,30 +1,30 @@
-"""Spelling: the known word that a mistyped one most likely stands for."""
+"""Spelling correction: the known word closest to an unknown one."""
 
 from collections.abc import Mapping
 
 
 def correction(word: str, vocabulary: Mapping[str, int]) -> str | None:
-    """The nearest word of `vocabulary` (word to frequency), or None if none is near enough.
+    """Return the closest word of `vocabulary` (word to frequency), or None if none is close enough.
 
-    One slip (a letter missing, added, wrong, or two swapped) is allowed in words of 4 or 5 letters, two in
-    longer ones. Of equally near words the more frequent wins, then the alphabetically first.
+    One edit (a letter missing, added, wrong, or two swapped) is allowed in words of 4 or 5 letters, two in longer
+    ones. Ties are broken by frequency, then alphabetically.
     """
     allowed = 0 if len(word) < 4 else 1 if len(word) < 6 else 2
     best: tuple[int, int, str] | None = None
     for known, frequency in vocabulary.items():
-        # People rarely miss the first and the last letter of the same word; this spares most comparisons.
+        # First and last letter are rarely both wrong; this skips most comparisons.
         if abs(len(known) - len(word)) > allowed or (known[0] != word[0] and known[-1] != word[-1]):
             continue
-        slips = distance(word, known, allowed)
-        if 0 < slips <= allowed and (best is None or (slips, -frequency, known) < best):
-            best = (slips, -frequency, known)
+        edits = distance(word, known, allowed)
+        if 0 < edits <= allowed and (best is None or (edits, -frequency, known) < best):
+            best = (edits, -frequency, known)
     return best and best[2]
 
 
 def distance(left: str, right: str, limit: int) -> int:
-    """Edits that turn one word into the other, a swap of neighbours counting once; `limit + 1` if more.
+    """Return the optimal string alignment distance, at most `limit + 1`.
 
-    This is the optimal string alignment distance.
+    It counts a swap of neighbours as one edit.
     """
     before: list[int] = []
     row = list(range(len(right) + 1))

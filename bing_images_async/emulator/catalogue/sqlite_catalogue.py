@@ -1,4 +1,4 @@
-"""A catalogue kept in a file: full-text search by SQLite, pictures drawn or read on demand."""
+"""A catalogue in an index file: full-text search by SQLite FTS5, pictures rendered or read on demand."""
 
 import functools
 import json
@@ -13,36 +13,37 @@ from typing import Any, Protocol
 import attrs
 from PIL import Image
 
-from . import analysis, thumbnail_renderer as thumbnail
+from . import thumbnail_renderer
 from .emoji_names import LANGUAGES
 from .filters import accepts
-from .index_file import Recipe, from_json
+from .index_file import RenderSpec, from_json
+from .perceptual_hash import fingerprint
 from .picture import Filters, Hits, Picture
-from .query_parser import Query, Term
+from .query_parser import SearchQuery, Term
 from .spelling import correction
 from .tokenizer import query_tokens, title_key
 
 # Weights of the columns name, keywords and facets (category, colour).
 _WEIGHTS = "10.0, 4.0, 1.5"
-# Beside the market's language, English is understood too.
+# English names are searched besides those of the market's language, with a lower weight.
 _ENGLISH_SHARE = 0.7
 _PART_SHARE = 0.3
 _TITLE_BONUS = 25.0
-# Languages that write words together: there, part of a word is a word.
+# Languages with compounds or without spaces: parts of words match.
 _COMPOUNDING = frozenset({"de", "ko", "ja", "zh"})
 _NO_FILTERS = Filters()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Originals(Protocol):
-    """Whoever can give a picture its pixels."""
+    """Source of the pixels of pictures."""
 
-    def original(self, recipe: Recipe, picture: Picture) -> bytes:
-        """The encoded original."""
+    def original(self, render_spec: RenderSpec, picture: Picture) -> bytes:
+        """Return the encoded original."""
         ...
 
-    def image(self, recipe: Recipe, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
-        """The whole picture, scaled down to the given width and height; mode RGB or RGBA."""
+    def image(self, render_spec: RenderSpec, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
+        """Return the whole picture, scaled to the given width and height; mode RGB or RGBA."""
         ...
 
 
@@ -54,10 +55,10 @@ class _Ranking:
 
 
 class SqliteCatalogue:
-    """Pictures found by SQLite's FTS5. Any thread may call it; one at a time talks to the file.
+    """Pictures in an index file, searched by FTS5. Thread-safe; a lock serialises access to the file.
 
-    Relevance is counted per word (BM25 over name, keywords and facets) and summed, so that "all words", "some
-    words" and "not this word" are plain set operations on what each word finds.
+    Relevance is computed per term (BM25 over name, keywords and facets) and summed, so that "all terms", "some terms"
+    and "not this term" are set operations on the results of each term.
     """
 
     blocking = True
@@ -74,8 +75,8 @@ class SqliteCatalogue:
 
         Args:
             connection: Closed by `close`.
-            originals: Draws or reads the pictures.
-            epoch: What the pictures' dates are counted from; default 1970.
+            originals: Renders or reads the pictures.
+            epoch: Base of the pictures' dates; default 1970.
             on_close: Called after the connection is closed.
         """
         self._connection = connection
@@ -94,7 +95,7 @@ class SqliteCatalogue:
 
     @property
     def skipped(self) -> int:
-        """How many files could not be read when the catalogue was made."""
+        """Number of files that were unreadable when the index was built."""
         ((count,),) = self._rows("SELECT value FROM meta WHERE key = 'skipped'")
         return int(count)
 
@@ -112,13 +113,13 @@ class SqliteCatalogue:
         """Find pictures, best first.
 
         Args:
-            text: The query with its operators; any string is one.
-            language: Two letters; its names are searched, and the English ones beside them.
-            filters: All that are on must be passed.
-            offset: How many hits to leave out.
-            limit: How many to give at most.
-            first_id: Puts this picture first, whether it matches or not.
-            now: Aware; what `freshness` counts back from.
+            text: The query with its operators; every string is valid.
+            language: Two letters; its names are searched, and the English ones.
+            filters: All of them must match.
+            offset: Number of hits to skip.
+            limit: Largest number of hits to return.
+            first_id: This picture is first, whether it matches or not.
+            now: Aware; the end of the `freshness` interval.
         """
         ranking = self._rank(text, language if language in LANGUAGES else "en")
         numbers: Sequence[int] = ranking.numbers
@@ -136,12 +137,12 @@ class SqliteCatalogue:
         )
 
     def get(self, image_id: str) -> Picture | None:
-        """The picture with this id (in either case), or None."""
+        """Return the picture with this id (in either case), or None."""
         number = self._number(image_id)
         return None if number is None else self._load([number])[0]
 
     def similar(self, phash: int, *, limit: int, exclude: str | None = None) -> tuple[Picture, ...]:
-        """The pictures that look most alike, nearest first."""
+        """Return the most similar pictures, nearest first."""
         excluded = self._number(exclude) if exclude is not None else None
         nearest = nsmallest(
             limit,
@@ -151,32 +152,32 @@ class SqliteCatalogue:
         return tuple(self._load([number for _, _, number in nearest]))
 
     def fingerprint(self, data: bytes) -> int:
-        """The perceptual hash of an encoded picture, for `similar`.
+        """Return the perceptual hash of an encoded picture, for `similar`.
 
         Raises:
-            ValueError: The bytes are no picture.
+            ValueError: The bytes are no readable picture.
         """
-        return analysis.fingerprint(data)
+        return fingerprint(data)
 
     def content(self, picture: Picture) -> bytes:
-        """The original file.
+        """Return the original file.
 
         Raises:
-            KeyError: The picture is not of this catalogue.
-            OSError: The file is gone.
+            KeyError: The picture is not in this catalogue.
+            OSError: The file was removed.
         """
         return self._originals.original(self._recipe(picture), picture)
 
     def thumbnail(
         self, picture: Picture, *, width: int | None, height: int | None, crop: int | None, padding: bool
     ) -> bytes:
-        """A smaller rendering, by the rules of `thumbnail.make`; raises as `content` and that do."""
+        """Return a thumbnail by the rules of `thumbnail_renderer.render`; raises the errors of that and `content`."""
         draw = functools.partial(self._originals.image, self._recipe(picture), picture)
         size = (picture.width, picture.height)
-        return thumbnail.make(draw, size, width=width, height=height, crop=crop, padding=padding)
+        return thumbnail_renderer.render(draw, size, width=width, height=height, crop=crop, padding=padding)
 
     def related(self, text: str, *, language: str, limit: int) -> tuple[str, ...]:
-        """Queries near this one, each of which finds something: names and keywords of the best hits."""
+        """Return related queries with results: names and keywords of the best hits."""
         language = language if language in LANGUAGES else "en"
         pictures = self._load(self._rank(text, language).numbers[:24])
         names = [picture.names.get(language, picture.names["en"]) for picture in pictures]
@@ -191,7 +192,7 @@ class SqliteCatalogue:
         return tuple(list(found.values())[:limit])
 
     def topics(self, language: str) -> Mapping[str, tuple[str, ...]]:
-        """Category title to names of pictures in it, up to ten, spread over the category."""
+        """Return category titles, each with up to ten names of its pictures."""
         language = language if language in LANGUAGES else "en"
         rows = self._rows(
             "SELECT category, name FROM pictures JOIN titles ON picture = id"
@@ -208,7 +209,7 @@ class SqliteCatalogue:
         }
 
     def close(self) -> None:
-        """Close the file. Calling it again does nothing."""
+        """Close the file (idempotent)."""
         with self._lock:
             self._connection.close()
         if self._on_close is not None:
@@ -216,14 +217,14 @@ class SqliteCatalogue:
             self._on_close = None
 
     def _find_ranking(self, text: str, language: str) -> _Ranking:
-        query = Query.parse(text)
+        query = SearchQuery.parse(text)
         altered = self._respelled(text, query, language)
         if altered is not None:
-            query = Query.parse(altered)
+            query = SearchQuery.parse(altered)
         ranking = self._ranked(query, language)
         return attrs.evolve(ranking, altered_query=altered)
 
-    def _ranked(self, query: Query, language: str) -> _Ranking:
+    def _ranked(self, query: SearchQuery, language: str) -> _Ranking:
         if query.everything:
             rows = self._rows("SELECT id FROM pictures ORDER BY last, id")
             return _Ranking(tuple(int(number) for (number,) in rows), None, matched_all=True)
@@ -243,7 +244,7 @@ class SqliteCatalogue:
         return _Ranking(tuple(sorted(wanted, key=order)), None, matched_all)
 
     def _find_scores(self, term: Term, language: str) -> Mapping[int, float]:
-        """What the term finds, each with its relevance: in the language and English, else in any language."""
+        """Return the pictures of a term with their relevance: in the language and English, else in any language."""
         found = self._matches("words", language, term.expression())
         if language != "en":
             for number, score in self._matches("words", "en", term.expression()).items():
@@ -256,8 +257,7 @@ class SqliteCatalogue:
         return _united(self._matches("words", other, term.expression()) for other in LANGUAGES)
 
     def _parts(self, term: Term, language: str) -> dict[int, float]:
-        # Three letters are what the index knows; a shorter or a cut-up term was found by its words or not
-        # at all.
+        # The trigram index needs three letters.
         if len(term.tokens) != 1 or len(term.tokens[0]) < 3:
             return {}
         return self._matches("parts", language, f'"{term.tokens[0]}"')
@@ -269,11 +269,11 @@ class SqliteCatalogue:
             f"SELECT rowid, bm25({name}{weights}) FROM {name} WHERE {name} MATCH ?",  # noqa: S608  (fixed names)
             (expression,),
         )
-        # FTS5 gives better matches smaller numbers, and none at all to a word that is in every row.
+        # FTS5 returns smaller numbers for better matches, and 0 for a word that is in every row.
         return {int(number): max(0.01, -float(score)) for number, score in rows}
 
-    def _titled(self, query: Query, language: str) -> dict[int, float]:
-        """Pictures called exactly what was asked for."""
+    def _titled(self, query: SearchQuery, language: str) -> dict[int, float]:
+        """Return the pictures whose name equals the query, each with a bonus."""
         title = " ".join(token for group in query.groups for token in group[0].tokens)
         rows = self._rows(
             "SELECT picture, language FROM titles WHERE title = ? AND language IN (?, 'en')",
@@ -281,8 +281,8 @@ class SqliteCatalogue:
         )
         return {int(number): _TITLE_BONUS * (1.0 if own == language else _ENGLISH_SHARE) for number, own in rows}
 
-    def _respelled(self, text: str, query: Query, language: str) -> str | None:
-        """The text with unknown words replaced by known ones, or None if there is nothing to replace."""
+    def _respelled(self, text: str, query: SearchQuery, language: str) -> str | None:
+        """Return the query with corrected spelling, or None if nothing is corrected."""
         replaced: dict[str, str] = {}
         for term in (term for group in query.groups for term in group if not term.is_phrase):
             if len(term.tokens) == 1 and not self._score(term, language):
@@ -316,12 +316,12 @@ class SqliteCatalogue:
         )
         return int(rows[0][0]) if rows else None
 
-    def _recipe(self, picture: Picture) -> Recipe:
-        rows = self._rows("SELECT recipe FROM pictures WHERE image_id = ?", (picture.image_id,))
+    def _recipe(self, picture: Picture) -> RenderSpec:
+        rows = self._rows("SELECT render_spec FROM pictures WHERE image_id = ?", (picture.image_id,))
         if not rows:
             raise KeyError(picture.image_id)
-        recipe: Recipe = json.loads(rows[0][0])
-        return recipe
+        render_spec: RenderSpec = json.loads(rows[0][0])
+        return render_spec
 
     def _load(self, numbers: Sequence[int]) -> list[Picture]:
         missing = [number for number in numbers if number not in self._pictures]
@@ -339,7 +339,7 @@ class SqliteCatalogue:
 
 
 def _united(found: Iterable[Mapping[int, float]]) -> dict[int, float]:
-    """All that any of them has, with the best score."""
+    """Return the union, with the best score of each picture."""
     united: dict[int, float] = {}
     for scores in found:
         for number, score in scores.items():

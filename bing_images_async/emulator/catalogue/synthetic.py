@@ -1,8 +1,7 @@
-"""A catalogue made of numbers: any query finds all of it, in an order of the query's own.
+"""A synthetic catalogue: every query finds all pictures, in an order that depends on the query.
 
-It needs no files, gives the same answers for the same seed, and is fast enough to measure clients against.
-Its pictures are mosaics of eight by eight fields, drawn when asked for; the fields are the picture's
-perceptual hash.
+It needs no files, is deterministic for a seed, and fast enough for benchmarks of clients. Its pictures are mosaics of
+8 by 8 fields, rendered on demand; the fields are the picture's perceptual hash.
 """
 
 import functools
@@ -16,11 +15,11 @@ from heapq import nsmallest
 
 from PIL import Image, UnidentifiedImageError
 
-from . import thumbnail_renderer as thumbnail
+from . import thumbnail_renderer
 from .filters import COLORS, LICENSES, accepts
 from .image_encoding import encode
 from .picture import Filters, Hits, Picture
-from .query_parser import Query
+from .query_parser import SearchQuery
 
 _NO_FILTERS = Filters()
 _SHADES = {
@@ -58,7 +57,7 @@ _SIZES = (
 
 
 class SyntheticCatalogue:
-    """`total` invented pictures. Nothing in it blocks, so it is called on the event loop."""
+    """`total` synthetic pictures. No method blocks, so that it is called on the event loop."""
 
     blocking = False
 
@@ -86,9 +85,9 @@ class SyntheticCatalogue:
         first_id: str | None = None,
         now: datetime,
     ) -> Hits:
-        """All pictures that pass the filters, in an order that depends on the text alone.
+        """Return all pictures that pass the filters, in an order that depends on the text.
 
-        A text without a word finds nothing. `first_id` puts a picture first.
+        A text without a word finds nothing. The picture `first_id` is first.
         """
         del language
         order = self._order(text)
@@ -108,17 +107,17 @@ class SyntheticCatalogue:
         return Hits(tuple(map(self._picture, found[offset : offset + limit])), len(found), None, matched_all=True)
 
     def get(self, image_id: str) -> Picture | None:
-        """The picture with this id (in either case), or None."""
+        """Return the picture with this id (in either case), or None."""
         number = self._ids.get(image_id.upper())
         return None if number is None else self._picture(number)
 
     def similar(self, phash: int, *, limit: int, exclude: str | None = None) -> tuple[Picture, ...]:
-        """The pictures with the fewest fields that differ, nearest first."""
+        """Return the pictures with the fewest different fields, nearest first."""
         pictures = (picture for picture in map(self._picture, range(self._total)) if picture.image_id != exclude)
         return tuple(nsmallest(limit, pictures, key=lambda picture: (picture.phash ^ phash).bit_count()))
 
     def fingerprint(self, data: bytes) -> int:
-        """The fields of a mosaic, or of any picture seen as one; ValueError if the bytes are no picture."""
+        """Return the fields of a picture, reduced to a mosaic; ValueError if the bytes are no picture."""
         try:
             with Image.open(io.BytesIO(data)) as image:
                 rgba = image.convert("RGBA").resize((8, 8), Image.Resampling.BOX)
@@ -129,7 +128,7 @@ class SyntheticCatalogue:
         return sum(1 << place for place, value in enumerate(fields) if value < middle)
 
     def content(self, picture: Picture) -> bytes:
-        """The original, drawn anew, `content_size` bytes long."""
+        """Render the original, `content_size` bytes long."""
         frames = [_mosaic(picture, (picture.width, picture.height))]
         if picture.encoding_format == "gif":
             frames.append(frames[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT))
@@ -138,13 +137,13 @@ class SyntheticCatalogue:
     def thumbnail(
         self, picture: Picture, *, width: int | None, height: int | None, crop: int | None, padding: bool
     ) -> bytes:
-        """A smaller rendering, by the rules of `thumbnail.make`."""
+        """Return a thumbnail by the rules of `thumbnail_renderer.render`."""
         draw = functools.partial(_mosaic, picture)
         size = (picture.width, picture.height)
-        return thumbnail.make(draw, size, width=width, height=height, crop=crop, padding=padding)
+        return thumbnail_renderer.render(draw, size, width=width, height=height, crop=crop, padding=padding)
 
     def related(self, text: str, *, language: str, limit: int) -> tuple[str, ...]:
-        """The text with other words behind it."""
+        """Return the text with another word appended."""
         del language
         order = self._order(text)
         if order is None:
@@ -152,17 +151,17 @@ class SyntheticCatalogue:
         return tuple(f"{text} {_WORDS[(order[0] + place) % len(_WORDS)]}" for place in range(min(limit, len(_WORDS))))
 
     def topics(self, language: str) -> Mapping[str, tuple[str, ...]]:
-        """The same in every language: anything is found in this catalogue."""
+        """Return the same topics for every language."""
         del language
         share = len(_WORDS) // len(_CATEGORIES)
         return {name.capitalize(): _WORDS[at * share :][:share] for at, name in enumerate(_CATEGORIES)}
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there are no files."""
 
     def _find_order(self, text: str) -> tuple[int, int] | None:
-        """Start and step of the walk through all pictures; no common divisor with `total`, so each comes once."""
-        query = Query.parse(text)
+        """Return start and step of the order. The step is coprime to `total`, so that each picture comes once."""
+        query = SearchQuery.parse(text)
         if not self._total or not (query.groups or query.everything):
             return None
         normal = " ".join(text.casefold().split())
@@ -184,13 +183,13 @@ class SyntheticCatalogue:
 
 
 def synthetic(total: int = 1_000, seed: int = 0, *, today: datetime | None = None) -> SyntheticCatalogue:
-    """A catalogue of `total` invented pictures, the same for the same seed.
+    """Create a catalogue of `total` synthetic pictures.
 
     Args:
-        total: How many there are, and how many any query finds.
-        seed: Another seed, other pictures and other orders.
-        today: Aware. The pictures' dates lie in the ninety days before it; default is last midnight, UTC.
-            Give it where answers must be the same tomorrow.
+        total: Number of pictures, and of results of every query.
+        seed: Determines pictures and orders.
+        today: Aware. The pictures' dates lie in the ninety days before it; default: last midnight, UTC.
+            Set it if answers must be equal on other days.
     """
     if total < 0:
         raise ValueError(f"total must not be negative, but is {total}")
@@ -204,7 +203,7 @@ def _image_id(seed: int, number: int) -> str:
 
 def _invent(seed: int, number: int, today: datetime) -> Picture:
     image_id = _image_id(seed, number)
-    chance = random.Random(image_id)  # noqa: S311  (variety, not secrecy)
+    chance = random.Random(image_id)  # noqa: S311  (variety, not security)
     color, word, license_ = chance.choice(COLORS), chance.choice(_WORDS), chance.choice(LICENSES)
     width, height = chance.choice(_SIZES)
     encoding = chance.choices(("jpeg", "png", "gif"), (6, 3, 1))[0]
@@ -218,7 +217,7 @@ def _invent(seed: int, number: int, today: datetime) -> Picture:
         tags=(word, color.lower(), category),
         width=width,
         height=height,
-        # Flat fields need far less than this, whatever the format; see `encoding`.
+        # An upper bound in every format; see `image_encoding`.
         content_size=6_000 + width * height // 20 + chance.randrange(4_000),
         encoding_format=encoding,
         color=color,
@@ -230,7 +229,7 @@ def _invent(seed: int, number: int, today: datetime) -> Picture:
         creative_commons=license_,
         is_family_friendly=chance.random() < 0.95,
         date_published=today - timedelta(seconds=chance.choice((1, 7, 30, 90)) * 86_400 * chance.uniform(0.1, 0.95)),
-        # One field dark and one light at least, so that a mosaic can be read back.
+        # At least one field is dark and one light, so that `fingerprint` can recover the hash.
         phash=(chance.getrandbits(64) | 1) & ~(1 << 63),
         attribution=f"Synthetic picture {number}",
         license_name=_LICENSE_NAMES[license_],
@@ -241,7 +240,7 @@ def _invent(seed: int, number: int, today: datetime) -> Picture:
 
 
 def _mosaic(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    """Dark fields in the picture's colour (darkened where it is pale) on a light ground or on none."""
+    """Render dark fields in the picture's colour (darkened if it is pale), on white or on transparency."""
     fields = bytes(255 if picture.phash >> place & 1 else 0 for place in range(64))
     mask = Image.frombytes("L", (8, 8), fields).resize(size, Image.Resampling.NEAREST)
     shade = tuple(min(channel, 200) for channel in bytes.fromhex(picture.accent_color))

@@ -1,10 +1,10 @@
-"""Thumbnails by the rules that the API's documentation gives for `w`, `h`, `c` and `p` (resize and crop).
+"""Renderer of thumbnails, by the rules of the API's documentation for `w`, `h`, `c` and `p` (resize and crop).
 
-* One side given: the other follows. Both: the picture is fitted in and the rest is white.
-* `p=0`: no white; the answer is then smaller than asked.
-* `c=4`, blind ratio: a picture too tall loses its bottom, one too wide loses both sides evenly.
-* `c=7`, smart ratio: the same cut, placed where most is to be seen; blind where nothing stands out.
-* Pictures are never enlarged: one smaller than asked is centred on white.
+* One side given: the other keeps the ratio. Both: the picture is fitted in and padded with white.
+* `p=0`: no padding; the thumbnail is smaller than requested.
+* `c=4`, blind ratio: a picture too tall is cropped at the bottom, one too wide on both sides.
+* `c=7`, smart ratio: the crop is placed where most edges are; blind if there are none.
+* Pictures are never enlarged: one smaller than requested is centred on white.
 """
 
 import io
@@ -17,27 +17,27 @@ from PIL import Image, ImageFilter
 from .picture import Picture
 
 DEFAULT_WIDTH = 474
-"""Widest default thumbnail, in pixels; seen in answers since 2020."""
+"""Largest width of a default thumbnail in pixels, as in answers since 2020."""
 MAX_SIDE = 4096
 BLIND, SMART = 4, 7
 
 
 @attrs.frozen
-class _Plan:
+class _Geometry:
     scaled: tuple[int, int]
-    """The whole picture after scaling."""
+    """Size of the whole picture after scaling."""
     window: tuple[int, int]
-    """What is kept of it."""
+    """Size of the crop."""
     canvas: tuple[int, int]
-    """What it is centred on."""
+    """Size of the thumbnail; the crop is centred on it."""
 
 
 def default_size(picture: Picture) -> tuple[int, int]:
-    """Width and height of the thumbnail that is made when nothing is asked for."""
-    return _plan((picture.width, picture.height), None, None, crop=False, padding=True).canvas
+    """Return width and height of a thumbnail without `w` and `h`."""
+    return _geometry((picture.width, picture.height), None, None, crop=False, padding=True).canvas
 
 
-def make(
+def render(
     draw: Callable[[tuple[int, int]], Image.Image],
     original: tuple[int, int],
     *,
@@ -46,14 +46,14 @@ def make(
     crop: int | None,
     padding: bool,
 ) -> bytes:
-    """The encoded thumbnail: JPEG, or PNG if the picture has transparent parts.
+    """Return the encoded thumbnail: JPEG, or PNG if the picture has transparent parts.
 
     Args:
-        draw: Gives the whole picture at a size (never larger than the original).
+        draw: Returns the whole picture at a size (never larger than the original).
         original: Width and height of the original.
-        width: Asked width in pixels, or None; likewise `height`.
-        crop: 4 (blind), 7 (smart) or None; needs both sides, else it is ignored, like any other number.
-        padding: False: leave out the white (`p=0`).
+        width: Requested width in pixels, or None; likewise `height`.
+        crop: 4 (blind), 7 (smart) or None. Ignored without both sides, like other numbers.
+        padding: False: no padding (`p=0`).
 
     Raises:
         ValueError: A side is not within 1 to `MAX_SIDE`.
@@ -61,49 +61,51 @@ def make(
     for side in (width, height):
         if side is not None and not 1 <= side <= MAX_SIDE:
             raise ValueError(f"a thumbnail's side must be 1 to {MAX_SIDE} pixels, not {side}")
-    plan = _plan(original, width, height, crop=crop in {BLIND, SMART}, padding=padding)
-    image = draw(plan.scaled)
-    if plan.window != plan.scaled:
-        left, top = _corner(image, plan.window, smart=crop == SMART)
-        image = image.crop((left, top, left + plan.window[0], top + plan.window[1]))
-    return _encode(_centred(image, plan.canvas))
+    geometry = _geometry(original, width, height, crop=crop in {BLIND, SMART}, padding=padding)
+    image = draw(geometry.scaled)
+    if geometry.window != geometry.scaled:
+        left, top = _corner(image, geometry.window, smart=crop == SMART)
+        image = image.crop((left, top, left + geometry.window[0], top + geometry.window[1]))
+    return _encode(_centred(image, geometry.canvas))
 
 
-def _plan(original: tuple[int, int], width: int | None, height: int | None, *, crop: bool, padding: bool) -> _Plan:
+def _geometry(
+    original: tuple[int, int], width: int | None, height: int | None, *, crop: bool, padding: bool
+) -> _Geometry:
     full_width, full_height = original
     if width is not None and height is not None:
-        asked = (width, height)
+        requested = (width, height)
         if crop:
-            return _cropped(original, asked, padding=padding)
+            return _cropped(original, requested, padding=padding)
     elif height is not None:
-        asked = (max(1, round(height * full_width / full_height)), height)
+        requested = (max(1, round(height * full_width / full_height)), height)
     else:
         width = width if width is not None else min(DEFAULT_WIDTH, full_width)
-        asked = (width, max(1, round(width * full_height / full_width)))
-    scale = min(1.0, asked[0] / full_width, asked[1] / full_height)
+        requested = (width, max(1, round(width * full_height / full_width)))
+    scale = min(1.0, requested[0] / full_width, requested[1] / full_height)
     scaled = (max(1, round(full_width * scale)), max(1, round(full_height * scale)))
-    return _Plan(scaled, scaled, asked if padding else scaled)
+    return _Geometry(scaled, scaled, requested if padding else scaled)
 
 
-def _cropped(original: tuple[int, int], asked: tuple[int, int], *, padding: bool) -> _Plan:
-    """Cut to the asked ratio: out of the picture scaled to cover what is asked, or out of the original itself."""
-    (full_width, full_height), (width, height) = original, asked
+def _cropped(original: tuple[int, int], requested: tuple[int, int], *, padding: bool) -> _Geometry:
+    """Crop to the requested ratio: from the picture scaled to cover the size, or from a smaller original."""
+    (full_width, full_height), (width, height) = original, requested
     scale = max(width / full_width, height / full_height)
     if scale <= 1:
         scaled = (max(width, round(full_width * scale)), max(height, round(full_height * scale)))
-        return _Plan(scaled, asked, asked)
+        return _Geometry(scaled, requested, requested)
     window = (
         min(full_width, max(1, round(full_height * width / height))),
         min(full_height, max(1, round(full_width * height / width))),
     )
-    return _Plan(original, window, asked if padding else window)
+    return _Geometry(original, window, requested if padding else window)
 
 
 def _corner(image: Image.Image, window: tuple[int, int], *, smart: bool) -> tuple[int, int]:
-    """Top-left corner of the part to keep."""
+    """Return the top-left corner of the crop."""
     if smart:
         gray = image.convert("RGBA").convert("L")
-        # The filter leaves the outermost pixels as they are; they must not count as edges.
+        # The filter does not change the outermost pixels; they must not count as edges.
         edges = gray.filter(ImageFilter.FIND_EDGES)
         edges.paste(0, (0, 0, edges.width, 1))
         edges.paste(0, (0, edges.height - 1, edges.width, edges.height))
@@ -118,7 +120,7 @@ def _corner(image: Image.Image, window: tuple[int, int], *, smart: bool) -> tupl
 
 
 def _busiest(edges: Image.Image, length: int, *, horizontal: bool) -> int:
-    """Start of the stretch of `length` with the most edges; of equal ones the middle one."""
+    """Return the start of the interval of `length` with the most edges; of several the middle one."""
     whole = edges.width if horizontal else edges.height
     if length >= whole:
         return 0

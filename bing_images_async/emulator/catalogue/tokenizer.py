@@ -1,4 +1,4 @@
-"""Words: one way to cut names and queries into tokens, so that what is indexed is what is asked for."""
+"""Tokenizer of names and queries; both use the same rules."""
 
 import re
 import unicodedata
@@ -14,21 +14,21 @@ _HIRAGANA_TO_KATAKANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
 
 
 def fold(text: str) -> str:
-    """The text without the differences that nobody means: width, case, kana; symbols become code points.
+    """Normalise width, case and kana.
 
-    A symbol (an emoji, an arrow) becomes its hexadecimal code point, so it can be searched like a word.
+    A symbol (an emoji, an arrow) becomes its hexadecimal code point, so that it is searchable like a word.
     """
     plain = unicodedata.normalize("NFKC", text).casefold().translate(_HIRAGANA_TO_KATAKANA)
     return _NO_WORD.sub(_code_point, plain)
 
 
 def _code_point(found: re.Match[str]) -> str:
-    # Symbols and private use; punctuation and marks stay what they are.
+    # Symbols and private use; punctuation and marks are kept.
     return f" {ord(found[0]):x} " if unicodedata.category(found[0]) in {"So", "Co"} else found[0]
 
 
 def index_tokens(text: str) -> Iterator[str]:
-    """What a text is found by. Runs without spaces give every character and every pair of neighbours."""
+    """Yield the index tokens of a text. A run without spaces yields each character and each pair of neighbours."""
     for word in _WORD.findall(fold(text)):
         position = 0
         for run in _RUN.finditer(word):
@@ -42,7 +42,7 @@ def index_tokens(text: str) -> Iterator[str]:
 
 
 def query_tokens(text: str) -> tuple[str, ...]:
-    """What must be there for the text to be found: as `index_tokens`, but of a run only the pairs."""
+    """Return the tokens that a match must contain: as `index_tokens`, but only the pairs of a run."""
     found: list[str] = []
     for word in _WORD.findall(fold(text)):
         position = 0
@@ -61,11 +61,11 @@ def _pairs(run: str) -> list[str]:
 
 
 def title_key(text: str) -> str:
-    """The text as a key: equal for texts that differ in nothing anybody means."""
+    """Return a key that is equal for texts with equal tokens."""
     return " ".join(_WORD.findall(fold(text)))
 
 
 def slugify(text: str) -> str:
-    """The text as a file name of ASCII letters, digits and hyphens; may be empty."""
+    """Return the text as a file name of ASCII letters, digits and hyphens; may be empty."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80].strip("-")

@@ -1,12 +1,12 @@
-"""`/__admin`: an emulator's state for whoever runs it, on the same machine and nowhere else.
+"""The endpoint `/__admin`: read and change the emulator's state, from this machine only.
 
-GET gives state and journal. POST takes JSON with any of
+GET returns state and journal. POST takes JSON with any of
 
     profile   a name ("free+slow"), or an object with the fields of `Profile`
-    faults    rules, as a list or a text ("reset-body; p=0.1, 503; every=5"), in the place of the profile's
-    clear     true forgets the journal
+    faults    rules, as a list or a text ("reset-body; p=0.1, 503; every=5"), which replace those of the profile
+    clear     true removes all records of the journal
 
-and gives the state after that.
+and returns the state after the change.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..caller import is_local, is_loopback
 from .emulated_reply import JSON
+from .emulator import Emulator
 from .fault_rules import FAULTS
 from .middleware import ADMIN_PATH
-from .plans import Emulator, is_local, is_loopback
 from .profiles import PROFILES, Profile
 
 __all__ = ["admin_route"]
 
-_LOCAL_HOST = "local.bing-images"  # what a session in this process calls it
+_LOCAL_HOST = "local.bing-images"  # host name of the service in process
 
 
 def admin_route(emulator: Emulator) -> Route:
-    """The route. To everyone who may not use it, it answers as a path that there is not."""
+    """Return the route. Callers that may not use it get a 404."""
 
     async def endpoint(request: Request) -> Response:
         _check_caller(request)
@@ -47,30 +48,30 @@ def admin_route(emulator: Emulator) -> Route:
 
 
 def _check_caller(request: Request) -> None:
-    """A web page open on this machine is no caller either: it cannot send JSON here, nor use our name."""
+    """Refuse other machines, and web pages in a browser: those can neither send JSON nor use a loopback host name."""
     host = request.url.hostname or ""
     is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
     if not is_local(request.scope) or not (is_loopback(host) or host == _LOCAL_HOST):
         raise HTTPException(404)
     if request.method == "POST" and not is_json:
-        raise HTTPException(415, "Send application/json.")
+        raise HTTPException(415, "The Content-Type must be application/json.")
 
 
-class _Orders(msgspec.Struct, forbid_unknown_fields=True):
+class _Changes(msgspec.Struct, forbid_unknown_fields=True):
     profile: str | dict[str, Any] | None = None
     faults: str | list[str] | None = None
     clear: bool = False
 
 
 def _apply(emulator: Emulator, body: bytes) -> None:
-    """All of it or, if anything is wrong, nothing. Raises ValueError."""
-    orders = msgspec.json.decode(body, type=_Orders)
-    profile = emulator.profile if orders.profile is None else Profile.of(orders.profile)
-    if orders.faults is not None:
-        profile = attrs.evolve(profile, faults=orders.faults)
-    if orders.profile is not None or orders.faults is not None:
+    """Apply all changes or, if one is invalid, none. Raises ValueError."""
+    changes = msgspec.json.decode(body, type=_Changes)
+    profile = emulator.profile if changes.profile is None else Profile.of(changes.profile)
+    if changes.faults is not None:
+        profile = attrs.evolve(profile, faults=changes.faults)
+    if changes.profile is not None or changes.faults is not None:
         emulator.profile = profile
-    if orders.clear:
+    if changes.clear:
         emulator.journal.clear()
 
 

@@ -1,6 +1,6 @@
-"""Faults in the body of an answer: broken compression, and JSON that is wrong, enormous or none.
+"""Body faults: broken compression, and JSON that is invalid, too large or of the wrong shape.
 
-Each replies with status 200 and a true Content-Length: only the content lies.
+Each reply has status 200 and a correct Content-Length.
 """
 
 from __future__ import annotations
@@ -13,98 +13,102 @@ from functools import cache
 from typing import Any, cast
 
 from ..deterministic_random import draw, fraction
-from .emulated_reply import Case, Reply
+from .emulated_reply import EmulatedReply, FaultContext
 
-__all__ = ["BODIES"]
+__all__ = ["BODY_FAULTS"]
 
 _FILLER = 2**20
-_STRANGE: tuple[Any, ...] = (None, True, -1, 1.5, "strange", [], {}, [[]], {"strange": {}})
+_REPLACEMENTS: tuple[Any, ...] = (None, True, -1, 1.5, "unexpected", [], {}, [[]], {"unexpected": {}})
 
 
-def _truncated_gzip(reply: Reply, case: Case) -> Reply:
-    packed = gzip.compress(reply.plain(), mtime=0)
-    return reply.having(packed[: round(len(packed) * case.amount_or(0.5))], content_encoding="gzip")
+def _truncated_gzip(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    packed = gzip.compress(reply.decompressed(), mtime=0)
+    return reply.with_body(packed[: round(len(packed) * context.amount_or(0.5))], content_encoding="gzip")
 
 
-def _gzip_twice(reply: Reply, case: Case) -> Reply:
-    return reply.having(gzip.compress(gzip.compress(reply.plain(), mtime=0), mtime=0), content_encoding="gzip")
+def _gzip_twice(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    return reply.with_body(
+        gzip.compress(gzip.compress(reply.decompressed(), mtime=0), mtime=0), content_encoding="gzip"
+    )
 
 
-def _gzip_bomb(reply: Reply, case: Case) -> Reply:
-    return reply.having(_bomb(max(1, round(case.amount_or(64)))), content_encoding="gzip")
+def _gzip_bomb(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    return reply.with_body(_bomb(max(1, round(context.amount_or(64)))), content_encoding="gzip")
 
 
 @cache
 def _bomb(mebibytes: int) -> bytes:
-    """An empty answer and so many MiB of blanks: valid JSON, if anyone has the memory to find out."""
+    """Compress an empty answer followed by `mebibytes` MiB of blanks, which is valid JSON."""
     packer = zlib.compressobj(level=1, wbits=16 + zlib.MAX_WBITS)
     parts = [packer.compress(b'{"_type":"Images","value":[]}')]
     parts += [packer.compress(b" " * _FILLER) for _ in range(mebibytes)]
     return b"".join([*parts, packer.flush()])
 
 
-def _not_gzip(reply: Reply, case: Case) -> Reply:
-    return reply.having(reply.plain(), content_encoding="gzip")
+def _not_gzip(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    return reply.with_body(reply.decompressed(), content_encoding="gzip")
 
 
-def _unknown_encoding(reply: Reply, case: Case) -> Reply:
-    return reply.having(reply.plain(), content_encoding="rot13")
+def _unknown_encoding(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    return reply.with_body(reply.decompressed(), content_encoding="rot13")
 
 
-def _cut(reply: Reply, case: Case) -> Reply:
-    plain = reply.plain()
-    return reply.having(plain[: round(len(plain) * case.amount_or(0.5))])
+def _cut(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    plain = reply.decompressed()
+    return reply.with_body(plain[: round(len(plain) * context.amount_or(0.5))])
 
 
-def _bom(reply: Reply, case: Case) -> Reply:
-    return reply.having(b"\xef\xbb\xbf" + reply.plain())
+def _bom(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    return reply.with_body(b"\xef\xbb\xbf" + reply.decompressed())
 
 
-def _latin_1(reply: Reply, case: Case) -> Reply:
-    """Lawful latin-1, and no UTF-8: a lone byte 0xE9."""
-    return reply.having(b'{"caf\xe9":1,' + reply.plain()[1:], content_type="application/json; charset=latin-1")
+def _latin_1(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    """Return valid latin-1 that is invalid UTF-8: a single byte 0xE9."""
+    return reply.with_body(
+        b'{"caf\xe9":1,' + reply.decompressed()[1:], content_type="application/json; charset=latin-1"
+    )
 
 
-def _first_member(text: bytes) -> Callable[[Reply, Case], Reply]:
-    """The answer with one more member before its others, written as no encoder would."""
+def _first_member(text: bytes) -> Callable[[EmulatedReply, FaultContext], EmulatedReply]:
+    """Return a fault that inserts a member, given as raw JSON, before the others."""
 
-    def altered(reply: Reply, case: Case) -> Reply:
-        return reply.having(b"{" + text + b"," + reply.plain()[1:])
+    def apply(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+        return reply.with_body(b"{" + text + b"," + reply.decompressed()[1:])
 
-    return altered
-
-
-def _deep(reply: Reply, case: Case) -> Reply:
-    levels = round(case.amount_or(10_000))
-    return reply.having(b'{"value":' + b"[" * levels + b"]" * levels + b"}")
+    return apply
 
 
-def _always(body: bytes) -> Callable[[Reply, Case], Reply]:
-    def altered(reply: Reply, case: Case) -> Reply:
-        return reply.having(body)
-
-    return altered
+def _deep(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    levels = round(context.amount_or(10_000))
+    return reply.with_body(b'{"value":' + b"[" * levels + b"]" * levels + b"}")
 
 
-def _wrong_types(reply: Reply, case: Case) -> Reply:
-    """About `amount` of all values are replaced by something of another type."""
-    share = case.amount_or(0.1)
+def _always(body: bytes) -> Callable[[EmulatedReply, FaultContext], EmulatedReply]:
+    def apply(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+        return reply.with_body(body)
 
-    def visited(value: Any, path: str) -> Any:
-        if path and fraction(case.key, path) < share:
-            others = [other for other in _STRANGE if type(other) is not type(value)]
-            return others[draw(case.key, path, "which") % len(others)]
+    return apply
+
+
+def _wrong_types(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
+    """Replace the share `amount` of all values by values of another type."""
+    share = context.amount_or(0.1)
+
+    def replaced(value: Any, path: str) -> Any:
+        if path and fraction(context.key, path) < share:
+            others = [other for other in _REPLACEMENTS if type(other) is not type(value)]
+            return others[draw(context.key, path, "which") % len(others)]
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
-            return {name: visited(member, f"{path}.{name}") for name, member in members.items()}
+            return {name: replaced(member, f"{path}.{name}") for name, member in members.items()}
         if isinstance(value, list):
-            return [visited(item, f"{path}[{index}]") for index, item in enumerate(cast("list[Any]", value))]
+            return [replaced(item, f"{path}[{index}]") for index, item in enumerate(cast("list[Any]", value))]
         return value
 
-    return reply.having(json.dumps(visited(json.loads(reply.plain()), "")).encode())
+    return reply.with_body(json.dumps(replaced(json.loads(reply.decompressed()), "")).encode())
 
 
-BODIES: Mapping[str, Callable[[Reply, Case], Reply]] = {
+BODY_FAULTS: Mapping[str, Callable[[EmulatedReply, FaultContext], EmulatedReply]] = {
     "gzip-truncated": _truncated_gzip,
     "gzip-twice": _gzip_twice,
     "gzip-bomb": _gzip_bomb,
@@ -121,5 +125,5 @@ BODIES: Mapping[str, Callable[[Reply, Case], Reply]] = {
     "json-null": _always(b"null"),
     "json-wrong-types": _wrong_types,
 }
-"""By name. `amount`: the share that is left (gzip-truncated, json-cut) or replaced (json-wrong-types), MiB
-(gzip-bomb), levels (json-deep)."""
+"""Body faults by name. `amount`: the share that is kept (gzip-truncated, json-cut) or replaced
+(json-wrong-types), MiB (gzip-bomb), levels (json-deep)."""

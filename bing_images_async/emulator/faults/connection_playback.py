@@ -1,12 +1,12 @@
-"""How a fault gets at the connection that a request came on.
+"""Run the steps of a connection fault: on the server's socket, or in process by an HTTP parser.
 
-On our server it is the socket itself. In process there is no connection: then the bytes are read as an HTTP
-client reads them (by h11, as httpx's transport does), what they say is sent on as an ASGI reply, and where
-the connection would have broken the exception of httpx is raised that its transport would raise. A client on
-`httpx.ASGITransport` cannot tell the difference, but for one thing: that transport hands over a body as a whole,
-so what breaks in the body is raised before the reply is there.
+On our server the steps control the socket of the request. In process there is no connection: the bytes are parsed
+by h11, as a client does; the parsed response is sent as ASGI messages; and where the connection would break, the
+exception that httpx's transport would raise is raised. A client on `httpx.ASGITransport` sees the same as on a
+socket, with one difference: that transport returns only complete bodies, so an error within the body is raised
+before the response.
 
-Any other server shows a broken connection in the way in which it treats an app that fails.
+On other servers a broken connection becomes whatever that server does when an app fails.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from starlette.types import Receive, Scope, Send
 
 from .connection_faults import End, Step
 
-__all__ = ["LINE", "SocketLine", "leaves_within", "line_of", "play"]
+__all__ = ["CONNECTION_KEY", "ServerConnection", "connection_of", "disconnects_within", "run_steps"]
 
-LINE = "bing_images_async.line"
-"""Where the line is, in the state of the scope."""
+CONNECTION_KEY = "bing_images_async.connection"
+"""Key of the `ServerConnection` in the `state` of the scope."""
 
 _HEAD_LIMIT = 100 * 2**10
-"""Bytes of a head that httpx accepts."""
-_READ = 64 * 2**10
+"""Largest head in bytes that httpx accepts."""
+_READ_SIZE = 64 * 2**10
 """Bytes that httpx reads at a time; limits are checked between two reads."""
-_BROKEN: Mapping[End, tuple[type[httpx.NetworkError], str]] = {
+_EXCEPTIONS: Mapping[End, tuple[type[httpx.NetworkError], str]] = {
     End.REFUSED: (httpx.ConnectError, "All connection attempts failed"),
     End.RESET: (httpx.ReadError, "Connection reset by peer"),
 }
 
 
-class Transport(Protocol):
-    """What is used of an event loop's transport."""
+class StreamTransport(Protocol):
+    """The used part of asyncio's transport."""
 
     def write(self, data: bytes) -> None: ...
     def write_eof(self) -> None: ...
@@ -50,30 +50,30 @@ class Transport(Protocol):
     def get_extra_info(self, name: str) -> Any: ...
 
 
-class SocketLine:
-    """The server's end of a connection."""
+class ServerConnection:
+    """The server's end of a TCP connection."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        """Of the connection, from 1."""
+        """Number of the connection, from 1."""
         self.idle_timeout: float | None = None
-        """Seconds that it may be idle; None for the server's own rule."""
+        """Seconds after which it is closed if idle; None for the server's own rule."""
         self.is_taken = False
-        """A fault has it: the server's HTTP knows nothing of what is written."""
-        self._transport: Transport | None = None
+        """A fault writes to it; the server's HTTP state is out of date."""
+        self._transport: StreamTransport | None = None
 
-    def attach(self, transport: Transport) -> None:
+    def attach(self, transport: StreamTransport) -> None:
         self._transport = transport
 
     def reset(self) -> None:
-        """Ends it with a TCP reset instead of an orderly close."""
+        """Close with a TCP reset instead of FIN."""
         assert self._transport is not None
         peer = self._transport.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
-    async def play(self, steps: Iterable[Step], receive: Receive) -> bool:
-        """Takes the steps, then waits until the connection is gone. True if the client left first."""
+    async def run_steps(self, steps: Iterable[Step], receive: Receive) -> bool:
+        """Run the steps, then wait until the connection is closed. Return True if the client closed it first."""
         self.is_taken = True
         assert self._transport is not None
         for step in steps:
@@ -83,11 +83,11 @@ class SocketLine:
                 self._transport.write(step)
             elif isinstance(step, End):
                 self._end(step)
-                await _gone(receive)
+                await _disconnected(receive)
                 return False
-            elif await leaves_within(step, receive):
+            elif await disconnects_within(step, receive):
                 return True
-        raise AssertionError("steps have an end")
+        raise AssertionError("the last step must be an End or infinity")
 
     def _end(self, end: End) -> None:
         assert self._transport is not None
@@ -95,49 +95,49 @@ class SocketLine:
             self._transport.close()
         elif end is End.HALF_CLOSED:
             self._transport.write_eof()
-        else:  # a listening socket refuses all or nobody: a reset before the first byte is the nearest to it
+        else:  # a listening socket cannot refuse one client: a reset before the first byte comes nearest
             self.reset()
 
 
-def line_of(scope: Scope) -> SocketLine | None:
-    """The line of a request, if our server received it."""
-    line = scope.get("state", {}).get(LINE)
-    return line if isinstance(line, SocketLine) else None
+def connection_of(scope: Scope) -> ServerConnection | None:
+    """Return the connection of a request, None if another server or no server received it."""
+    connection = scope.get("state", {}).get(CONNECTION_KEY)
+    return connection if isinstance(connection, ServerConnection) else None
 
 
-async def play(steps: Iterable[Step], scope: Scope, receive: Receive, send: Send) -> bool:
-    """Takes the steps, on the socket if there is one. True if the client left before the last."""
-    line = line_of(scope)
-    if line is not None:
-        return await line.play(steps, receive)
-    await _act_out(steps, scope["method"], send)
+async def run_steps(steps: Iterable[Step], scope: Scope, receive: Receive, send: Send) -> bool:
+    """Run the steps, on the socket if there is one. Return True if the client disconnected before the last."""
+    connection = connection_of(scope)
+    if connection is not None:
+        return await connection.run_steps(steps, receive)
+    await _run_in_process(steps, scope["method"], send)
     return False
 
 
-async def leaves_within(seconds: float, receive: Receive) -> bool:
-    """Waits so long, or until the client has left, which is what it tells. The request is to have been read."""
-    left = False
+async def disconnects_within(seconds: float, receive: Receive) -> bool:
+    """Wait for `seconds`; return True at once if the client disconnects. The request body must have been read."""
+    disconnected = False
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
-            nonlocal left
-            await _gone(receive)
-            left = True
+            nonlocal disconnected
+            await _disconnected(receive)
+            disconnected = True
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(watch)
         await (anyio.sleep_forever() if seconds == math.inf else anyio.sleep(seconds))
         tasks.cancel_scope.cancel()
-    return left
+    return disconnected
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _act_out(steps: Iterable[Step], method: str, send: Send) -> None:
-    """Does in process what the steps would do to a client of httpx."""
+async def _run_in_process(steps: Iterable[Step], method: str, send: Send) -> None:
+    """Send the response, or raise the exception, that the steps would cause in an httpx client."""
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
     client.send(h11.Request(method=method, target="/", headers=[("Host", "local")]))
     client.send(h11.EndOfMessage())
@@ -148,11 +148,11 @@ async def _act_out(steps: Iterable[Step], method: str, send: Send) -> None:
             await (anyio.sleep_forever() if step == math.inf else anyio.sleep(step))
             continue
         if isinstance(step, End):
-            if step in _BROKEN:
-                error, words = _BROKEN[step]
-                raise error(words)
+            if step in _EXCEPTIONS:
+                error, message = _EXCEPTIONS[step]
+                raise error(message)
             if head is None:
-                # As httpcore words it; h11 alone would say less.
+                # httpcore's message; h11's is less specific.
                 raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
         for event in _events(client, b"" if isinstance(step, End) else step):
             if isinstance(event, h11.Response):
@@ -166,10 +166,10 @@ async def _act_out(steps: Iterable[Step], method: str, send: Send) -> None:
 
 
 def _events(client: h11.Connection, data: bytes) -> Iterator[h11.Event]:
-    """What the client makes of the data, or of their end if they are empty."""
+    """Parse received bytes; empty ones are the end of the stream."""
     try:
-        for start in range(0, max(1, len(data)), _READ):
-            client.receive_data(data[start : start + _READ])
+        for start in range(0, max(1, len(data)), _READ_SIZE):
+            client.receive_data(data[start : start + _READ_SIZE])
             while isinstance(event := client.next_event(), h11.Event):
                 yield event
     except h11.RemoteProtocolError as error:
@@ -177,7 +177,6 @@ def _events(client: h11.Connection, data: bytes) -> Iterator[h11.Event]:
 
 
 async def _send(head: h11.Response, body: bytes, send: Send) -> None:
-    # Lengths and encodings of the transfer are the connection's; the message has come through.
     headers = [(bytes(name), bytes(value)) for name, value in head.headers]
     await send({"type": "http.response.start", "status": head.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body})

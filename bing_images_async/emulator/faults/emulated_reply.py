@@ -1,4 +1,4 @@
-"""A complete reply as a value: what the service said, what is sent in its place, and its bytes on the wire."""
+"""A complete HTTP reply as a value, which faults replace or alter, and its bytes on the wire."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from http import HTTPStatus
 
 import attrs
 
-__all__ = ["Case", "JSON", "Reply"]
+__all__ = ["EmulatedReply", "FaultContext", "JSON"]
 
 JSON = "application/json; charset=utf-8"
 
 
 @attrs.frozen(kw_only=True)
-class Case:
-    """What a fault may know about the request it befalls."""
+class FaultContext:
+    """The values that a fault may use, besides the reply."""
 
     key: str
-    """What all its chance depends on: the seed and the number of the request."""
+    """Key of all random draws of this request: the seed and the number of the request."""
     amount: float | None
     now: datetime
     url: str
@@ -30,38 +30,38 @@ class Case:
 
 
 @attrs.frozen
-class Reply:
-    """Status, headers (names in lower case) and body."""
+class EmulatedReply:
+    """Status, headers (names in lower context) and body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
 
     @classmethod
-    def json(cls, status: int, body: bytes, **headers: str) -> Reply:
-        """One with a JSON body. `retry_after="1"` becomes the header `retry-after`."""
+    def json(cls, status: int, body: bytes, **headers: str) -> EmulatedReply:
+        """Return a reply with a JSON body. `retry_after="1"` becomes the header `retry-after`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return cls(status, {"content-type": JSON, **named}, body)
 
-    def plain(self) -> bytes:
-        """The body as it was before it was compressed."""
+    def decompressed(self) -> bytes:
+        """Return the decompressed body."""
         return gzip.decompress(self.body) if self.headers.get("content-encoding") == "gzip" else self.body
 
-    def having(self, body: bytes, **headers: str) -> Reply:
-        """The same with another body, which is not compressed unless `content_encoding` says so."""
+    def with_body(self, body: bytes, **headers: str) -> EmulatedReply:
+        """Return a copy with another body; `content_encoding` names its compression, if any."""
         kept = {name: value for name, value in self.headers.items() if name != "content-encoding"}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return attrs.evolve(self, headers={**kept, **named}, body=body)
 
-    def pairs(self) -> list[tuple[bytes, bytes]]:
-        """Headers with the length of this body, as ASGI wants them."""
+    def asgi_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers for ASGI, with the `Content-Length` of this body."""
         headers = {**self.headers, "content-length": str(len(self.body))}
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
     def head(self, *lines: str, length: int | None = -1) -> bytes:
-        """Status line and headers as HTTP/1.1 writes them, for a connection that ends with this reply.
+        """Return status line and headers in HTTP/1.1 form, with `Connection: close`.
 
-        lines: more header lines. length: the Content-Length to claim; -1 the true one, None no such header.
+        lines: additional header lines. length: the value of Content-Length; -1 is the true one, None omits it.
         """
         fields = {name: value for name, value in self.headers.items() if name not in {"content-length", "connection"}}
         if length is not None:

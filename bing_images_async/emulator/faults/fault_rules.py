@@ -1,4 +1,4 @@
-"""What can go wrong, by name, and when: `FaultRule("reset-body", probability=0.05)`."""
+"""Fault rules: the name of a fault and the requests it applies to, e.g. `FaultRule("reset-body", probability=0.05)`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import Any
 import attrs
 
 from ..deterministic_random import fraction
-from .body_faults import BODIES
-from .connection_faults import UNREACHED, WIRES
-from .error_responses import REFUSALS
-from .paging_faults import DETOURS
+from .body_faults import BODY_FAULTS
+from .connection_faults import CONNECTION_FAULTS, NO_REPLY_FAULTS
+from .error_responses import ERROR_RESPONSES
+from .paging_faults import PAGING_FAULTS
 
 __all__ = ["FAULTS", "FaultRule", "parse_rules"]
 
-FAULTS: frozenset[str] = frozenset({*REFUSALS, *BODIES, *DETOURS, *UNREACHED, *WIRES})
-"""The name of every fault there is."""
+FAULTS: frozenset[str] = frozenset(
+    {*ERROR_RESPONSES, *BODY_FAULTS, *PAGING_FAULTS, *NO_REPLY_FAULTS, *CONNECTION_FAULTS}
+)
+"""The names of all faults."""
 
 
 def _known(rule: FaultRule, field: attrs.Attribute[str], value: str) -> None:
     if value not in FAULTS:
-        raise ValueError(f"There is no fault {value!r}; there are {', '.join(sorted(FAULTS))}.")
+        raise ValueError(f"Unknown fault {value!r}. Known faults: {', '.join(sorted(FAULTS))}.")
 
 
 def number(low: float, high: float = math.inf, *, optional: bool = False) -> Any:
-    """A validator: a finite number from low to high, or None if optional."""
+    """Return a validator for a finite number from low to high; also None if optional."""
 
     def check(instance: object, field: attrs.Attribute[Any], value: object) -> None:
         if value is None and optional:
@@ -40,29 +42,29 @@ def number(low: float, high: float = math.inf, *, optional: bool = False) -> Any
 
 
 def whole(low: int, *, optional: bool = False) -> Any:
-    """A validator: an int from low up, or None if optional."""
+    """Return a validator for an int of at least low; also None if optional."""
 
     def check(instance: object, field: attrs.Attribute[Any], value: object) -> None:
         if value is None and optional:
             return
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ValueError(f"{field.name} must be a whole number from {low} up, not {value!r}.")
+            raise ValueError(f"{field.name} must be a whole number of at least {low}, not {value!r}.")
 
     return check
 
 
 @attrs.frozen
 class FaultRule:
-    """One fault and the requests it befalls: those that meet every condition given.
+    """A fault and its conditions; it applies to the requests that meet all of them.
 
-    fault: its name, one of `FAULTS`.
-    probability: the chance of each request, drawn from the emulator's seed and the number of the request.
-    every: each so many requests. every=5 are the 5th, 10th, …; with first=1 they are the 1st, 6th, ….
-    first, last: no request before or after this one. Requests to the API are counted from 1.
-    start, duration: only from `start` on and for so long; seconds since the first request.
-    amount: how much of it; each kind of fault says of what, and has a default.
+    fault: one of `FAULTS`.
+    probability: probability per request, drawn from the emulator's seed and the number of the request.
+    every: apply to every n-th request. every=5 means the 5th, 10th, …; with first=1 the 1st, 6th, ….
+    first, last: number of the first and last request, counted from 1; only API calls count.
+    start, duration: time window in seconds since the first request.
+    amount: parameter of the fault (a share, seconds, bytes, …); each fault has a default.
 
-    Raises ValueError for a fault that there is not and for numbers that cannot be.
+    Raises ValueError for an unknown fault and for numbers out of range.
     """
 
     fault: str = attrs.field(validator=_known)
@@ -74,9 +76,9 @@ class FaultRule:
     duration: float | None = attrs.field(default=None, kw_only=True, validator=number(0, optional=True))
     amount: float | None = attrs.field(default=None, kw_only=True, validator=number(0, optional=True))
 
-    def befalls(self, request: int, moment: float, *, key: str, is_search: bool) -> bool:
-        """Is it the turn of this request? moment: seconds since the first one. key: what chance depends on."""
-        if self.fault in DETOURS and not is_search:
+    def applies(self, request: int, moment: float, *, key: str, is_search: bool) -> bool:
+        """Return whether the rule applies. moment: seconds since the first request. key: key of the random draw."""
+        if self.fault in PAGING_FAULTS and not is_search:
             return False
         first = self.every if self.first is None else self.first
         if request < first or (request - first) % self.every or (self.last is not None and request > self.last):
@@ -87,7 +89,7 @@ class FaultRule:
 
     @classmethod
     def parse(cls, text: str) -> FaultRule:
-        """The rule that a text like "reset-body; p=0.05; requests=3-7" stands for.
+        """Parse a rule such as "reset-body; p=0.05; requests=3-7".
 
         Conditions: p, every, requests (one number, or first-last, or first-), after and for (seconds), amount.
         Raises ValueError for anything else.
@@ -100,12 +102,13 @@ class FaultRule:
                 settings |= _CONDITIONS[name](value)
             except (KeyError, ValueError):
                 raise ValueError(
-                    f"{condition!r} is no condition; write p=0.05, every=5, requests=3-7, after=10, for=60, amount=0.5."
+                    f"Invalid condition {condition!r}. "
+                    "Valid: p=0.05, every=5, requests=3-7, after=10, for=60, amount=0.5."
                 ) from None
         return cls(fault, **settings)
 
     def __str__(self) -> str:
-        """The text that `parse` reads."""
+        """Return the text that `parse` reads."""
         requests = f"{self.first or self.every}-{self.last or ''}" if self.first or self.last else None
         conditions = {
             "p": None if self.probability == 1.0 else self.probability,
@@ -119,12 +122,12 @@ class FaultRule:
 
 
 def parse_rules(text: str) -> tuple[FaultRule, ...]:
-    """Rules divided by commas. Raises ValueError as `FaultRule.parse` does."""
+    """Parse rules separated by commas. Raises ValueError as `FaultRule.parse` does."""
     return tuple(FaultRule.parse(part) for part in text.split(",") if part.strip())
 
 
 def in_turn(faults: Iterable[str]) -> tuple[FaultRule, ...]:
-    """Rules by which every request meets one of the faults, one after the other, over and over."""
+    """Return rules that apply the faults in turn, one per request."""
     names = tuple(faults)
     return tuple(FaultRule(name, every=len(names), first=turn) for turn, name in enumerate(names, 1))
 

@@ -1,4 +1,4 @@
-"""How many calls a key may make: so many in any window of time, and so many a month."""
+"""Limits per key: a rate limit (sliding window) and a quota per period."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Literal
 
 import attrs
 
-from ..api.service_state import Recent
+from ..lru_cache import LruCache
 
-__all__ = ["Limits", "Quota", "Refusal", "SlidingWindow"]
+__all__ = ["LimitExceeded", "Limits", "Quota", "SlidingWindow"]
 
 _KEYS = 10_000
-"""Keys that are remembered; of more, the ones used last."""
+"""Number of keys with counters; beyond it the least recently used are dropped."""
 
 
 class SlidingWindow:
-    """Lets in a call unless `limit` others were counted within the `window` seconds that end with it.
+    """Sliding-window rate limit: at most `limit` calls within any `window` seconds.
 
-    A call exactly one window ago counts no more. With `count_rejected` a call that is not let in counts too, as
-    some services do: who keeps knocking stays outside.
+    A call exactly one window ago no longer counts. With `count_rejected` rejected calls count as well, as some
+    services do: a client that retries at once stays limited.
     """
 
     def __init__(self, limit: int, window: float, *, count_rejected: bool = False) -> None:
         self._window = window
         self._count_rejected = count_rejected
-        # Only the last `limit` can matter: a call may enter when the oldest of those has left the window.
-        self._counted: deque[float] = deque(maxlen=limit)
+        # Only the last `limit` calls matter: a call is allowed when the oldest of them has left the window.
+        self._calls: deque[float] = deque(maxlen=limit)
 
-    def enter(self, now: float) -> float:
-        """Counts a call at `now` (seconds, never going back); 0.0 lets it in, else seconds until one would be."""
-        full = len(self._counted) == self._counted.maxlen
-        if full and self._counted[0] + self._window > now:
+    def count(self, now: float) -> float:
+        """Count a call at `now` (monotonic seconds). Return 0.0 if it is allowed, else the seconds to wait."""
+        full = len(self._calls) == self._calls.maxlen
+        if full and self._calls[0] + self._window > now:
             if self._count_rejected:
-                self._counted.append(now)
-            return self._counted[0] + self._window - now
-        self._counted.append(now)
+                self._calls.append(now)
+            return self._calls[0] + self._window - now
+        self._calls.append(now)
         return 0.0
 
 
 @attrs.define
 class Quota:
-    """Lets in `limit` calls per period; the first period begins with the first call."""
+    """Quota of `limit` calls per period; the first period begins with the first call."""
 
     limit: int
     period: float
@@ -57,20 +57,20 @@ class Quota:
         return self.limit - self.used
 
     def refill(self, now: float) -> float:
-        """Seconds until it is whole again."""
+        """Return seconds until the quota is reset."""
         return self.period if self._ends is None else self._ends - now
 
 
 @attrs.frozen
-class Refusal:
-    """Which limit was reached, and seconds until it would let a call in."""
+class LimitExceeded:
+    """The limit that was exceeded, and seconds until a call is allowed."""
 
     limit: Literal["rate", "quota"]
     wait: float
 
 
 class Limits:
-    """Both limits, for each key its own. A call that the rate turned away uses up no quota."""
+    """Rate limit and quota for each key. A call that exceeds the rate limit uses no quota."""
 
     def __init__(
         self,
@@ -86,18 +86,18 @@ class Limits:
         self._count_rejected = count_rejected
         self._quota = quota
         self._quota_period = quota_period
-        self._windows = Recent[SlidingWindow](_KEYS)
-        self._quotas = Recent[Quota](_KEYS)
+        self._windows = LruCache[SlidingWindow](_KEYS)
+        self._quotas = LruCache[Quota](_KEYS)
 
-    def enter(self, key: str, now: float) -> Refusal | None:
-        """Counts a call of `key` at `now` (seconds); None lets it in."""
+    def count(self, key: str, now: float) -> LimitExceeded | None:
+        """Count a call of `key` at `now` (seconds). Return None if it is allowed."""
         quota = self._quota_of(key)
         if quota is not None and quota.left(now) <= 0:
-            return Refusal("quota", quota.refill(now))
+            return LimitExceeded("quota", quota.refill(now))
         window = self._window_of(key)
-        wait = 0.0 if window is None else window.enter(now)
+        wait = 0.0 if window is None else window.count(now)
         if wait > 0.0:
-            return Refusal("rate", wait)
+            return LimitExceeded("rate", wait)
         if quota is not None:
             quota.used += 1
         return None

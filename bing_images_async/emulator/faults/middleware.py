@@ -1,4 +1,4 @@
-"""The ASGI middleware in which requests meet their fate and get into the journal."""
+"""ASGI middleware that applies faults, latency and limits, and records each request in the journal."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ import httpx
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .body_faults import BODIES
-from .connection_faults import UNREACHED, WIRES, Step
-from .connection_playback import leaves_within, line_of, play
-from .emulated_reply import Reply
-from .error_responses import REFUSALS, out_of_quota, throttled
-from .paging_faults import DETOURS
-from .plans import Emulator, Fate
+from .body_faults import BODY_FAULTS
+from .connection_faults import CONNECTION_FAULTS, NO_REPLY_FAULTS, Step
+from .connection_playback import connection_of, disconnects_within, run_steps
+from .emulated_reply import EmulatedReply
+from .emulator import Emulator
+from .error_responses import ERROR_RESPONSES, quota_exceeded, rate_limited
+from .paging_faults import PAGING_FAULTS
+from .plans import Plan
 from .request_journal import Ending
 
-__all__ = ["ADMIN_PATH", "Stage"]
+__all__ = ["ADMIN_PATH", "FaultMiddleware"]
 
 ADMIN_PATH = "/__admin"
 
-_ALTERATIONS = {**BODIES, **DETOURS}
+_ANSWER_FAULTS = {**BODY_FAULTS, **PAGING_FAULTS}
 
 
 @attrs.define
-class _Course:
-    """How far a request got. One that ends without a word of it was aborted."""
+class _Progress:
+    """How far a request got. A request that ends without a reply counts as aborted."""
 
     status: int | None = None
     ending: Ending = "aborted"
 
 
-class Stage:
-    """Wraps the service: refuses, delays, alters and cuts off replies as its `Emulator` decides, and records all."""
+class FaultMiddleware:
+    """Apply the plan that the `Emulator` makes for each API call, and record every request."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self._app = app
@@ -46,59 +47,59 @@ class Stage:
         if scope["type"] != "http" or scope["path"].endswith(ADMIN_PATH):
             await self._app(scope, receive, send)
             return
-        line = line_of(scope)
+        connection = connection_of(scope)
         try:
-            record, fate = self._emulator.receive(scope, None if line is None else line.number)
+            record, plan = self._emulator.receive(scope, None if connection is None else connection.number)
         except ValueError as error:
-            await self._send(Reply.json(400, msgspec.json.encode({"error": str(error)})), send)
+            await self._send(EmulatedReply.json(400, msgspec.json.encode({"error": str(error)})), send)
             return
-        if line is not None:
-            line.idle_timeout = self._emulator.profile.idle_timeout
-        course = _Course()
+        if connection is not None:
+            connection.idle_timeout = self._emulator.profile.idle_timeout
+        progress = _Progress()
         try:
-            await self._run(fate, course, scope, receive, self._noting(course, send))
+            await self._run(plan, progress, scope, receive, self._tracking(progress, send))
         except httpx.TransportError:
-            course.ending = "cut"
+            progress.ending = "cut"
             raise
         except Exception:
-            course.status, course.ending = 500, "answered"  # by Starlette, further out
+            progress.status, progress.ending = 500, "answered"  # by Starlette's outermost middleware
             raise
         finally:
-            cause = None if fate is None else fate.cause
-            self._emulator.finish(attrs.evolve(record, status=course.status, ending=course.ending, fault=cause))
+            cause = None if plan is None else plan.cause
+            self._emulator.finish(attrs.evolve(record, status=progress.status, ending=progress.ending, fault=cause))
 
-    async def _run(self, fate: Fate | None, course: _Course, scope: Scope, receive: Receive, send: Send) -> None:
-        if fate is None or fate.is_ordinary:
+    async def _run(self, plan: Plan | None, progress: _Progress, scope: Scope, receive: Receive, send: Send) -> None:
+        if plan is None or plan.is_ordinary:
             await self._app(scope, receive, send)
             return
-        if fate.fault in UNREACHED:
-            await _play(UNREACHED[fate.fault](fate.case), course, scope, receive, send)
+        if plan.fault in NO_REPLY_FAULTS:
+            await _run_steps(NO_REPLY_FAULTS[plan.fault](plan.context), progress, scope, receive, send)
             return
-        reply = await self._reply(fate, scope, receive)
-        if fate.latency > 0.0 and await leaves_within(fate.latency, receive):
+        reply = await self._reply(plan, scope, receive)
+        if plan.latency > 0.0 and await disconnects_within(plan.latency, receive):
             return
-        if fate.fault in WIRES:
+        if plan.fault in CONNECTION_FAULTS:
             reply = attrs.evolve(reply, headers={**reply.headers, "date": self._date()})
-            course.status = reply.status
-            await _play(WIRES[fate.fault](reply, fate.case), course, scope, receive, send)
+            progress.status = reply.status
+            await _run_steps(CONNECTION_FAULTS[plan.fault](reply, plan.context), progress, scope, receive, send)
         else:
             await self._send(reply, send)
 
-    async def _reply(self, fate: Fate, scope: Scope, receive: Receive) -> Reply:
+    async def _reply(self, plan: Plan, scope: Scope, receive: Receive) -> EmulatedReply:
         profile = self._emulator.profile
-        if fate.refusal is not None:
-            if fate.refusal.limit == "quota":
-                return out_of_quota(fate.refusal.wait, by_gateway=profile.quota_by_gateway)
-            return throttled(fate.refusal.wait, profile.retry_after, fate.case.now)
-        if fate.fault in REFUSALS:
-            return REFUSALS[fate.fault](fate.case)
-        reply = await self._ask(scope, receive)
-        if fate.fault in _ALTERATIONS and reply.status == 200:
-            return _ALTERATIONS[fate.fault](reply, fate.case)
+        if plan.exceeded is not None:
+            if plan.exceeded.limit == "quota":
+                return quota_exceeded(plan.exceeded.wait, by_gateway=profile.quota_by_gateway)
+            return rate_limited(plan.exceeded.wait, profile.retry_after, plan.context.now)
+        if plan.fault in ERROR_RESPONSES:
+            return ERROR_RESPONSES[plan.fault](plan.context)
+        reply = await self._call_app(scope, receive)
+        if plan.fault in _ANSWER_FAULTS and reply.status == 200:
+            return _ANSWER_FAULTS[plan.fault](reply, plan.context)
         return reply
 
-    async def _ask(self, scope: Scope, receive: Receive) -> Reply:
-        """The service's own reply."""
+    async def _call_app(self, scope: Scope, receive: Receive) -> EmulatedReply:
+        """Return the reply of the service, complete."""
         status, headers, body = 500, dict[str, str](), bytearray()
 
         async def keep(message: Message) -> None:
@@ -110,29 +111,29 @@ class Stage:
                 body.extend(message.get("body", b""))
 
         await self._app(scope, receive, keep)
-        return Reply(status, headers, bytes(body))
+        return EmulatedReply(status, headers, bytes(body))
 
-    async def _send(self, reply: Reply, send: Send) -> None:
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.pairs()})
+    async def _send(self, reply: EmulatedReply, send: Send) -> None:
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.asgi_headers()})
         await send({"type": "http.response.body", "body": reply.body})
 
-    def _noting(self, course: _Course, send: Send) -> Send:
-        async def noting(message: Message) -> None:
+    def _tracking(self, progress: _Progress, send: Send) -> Send:
+        async def tracking(message: Message) -> None:
             if message["type"] == "http.response.start":
-                course.status = message["status"]
+                progress.status = message["status"]
                 headers = [pair for pair in message["headers"] if pair[0] != b"date"]
                 message = {**message, "headers": [*headers, (b"date", self._date().encode())]}
             elif not message.get("more_body", False):
-                course.ending = "answered"
+                progress.ending = "answered"
             await send(message)
 
-        return noting
+        return tracking
 
     def _date(self) -> str:
-        """By the emulator's clock, which dates in `Retry-After` go by as well."""
+        """Return the `Date` header by the emulator's clock, which dates in `Retry-After` use as well."""
         return format_datetime(self._emulator.now().astimezone(UTC), usegmt=True)
 
 
-async def _play(steps: Iterator[Step], course: _Course, scope: Scope, receive: Receive, send: Send) -> None:
-    if not await play(steps, scope, receive, send):
-        course.ending = "cut"
+async def _run_steps(steps: Iterator[Step], progress: _Progress, scope: Scope, receive: Receive, send: Send) -> None:
+    if not await run_steps(steps, scope, receive, send):
+        progress.ending = "cut"

@@ -1,4 +1,4 @@
-"""Faults in the paging of search: a well-formed answer that would lead its reader astray."""
+"""Paging faults: well-formed search answers with a wrong `nextOffset`, wrong estimate or wrong images."""
 
 from __future__ import annotations
 
@@ -7,82 +7,82 @@ from typing import Any
 
 import msgspec
 
-from .emulated_reply import Case, Reply
+from .emulated_reply import EmulatedReply, FaultContext
 
-__all__ = ["DETOURS"]
+__all__ = ["PAGING_FAULTS"]
 
 Answer = dict[str, Any]
-Change = Callable[[Answer, Case], None]
+Change = Callable[[Answer, FaultContext], None]
 
 
-def _no_next(answer: Answer, case: Case) -> None:
+def _no_next(answer: Answer, context: FaultContext) -> None:
     answer.pop("nextOffset", None)
 
 
-def _same_next(answer: Answer, case: Case) -> None:
-    answer["nextOffset"] = case.offset
+def _same_next(answer: Answer, context: FaultContext) -> None:
+    answer["nextOffset"] = context.offset
 
 
-def _next_behind(answer: Answer, case: Case) -> None:
-    answer["nextOffset"] = max(0, case.offset - len(answer["value"]))
+def _next_backwards(answer: Answer, context: FaultContext) -> None:
+    answer["nextOffset"] = max(0, context.offset - len(answer["value"]))
 
 
-def _next_zero(answer: Answer, case: Case) -> None:
+def _next_zero(answer: Answer, context: FaultContext) -> None:
     answer["nextOffset"] = 0
 
 
-def _next_huge(answer: Answer, case: Case) -> None:
-    answer["nextOffset"] = round(case.amount_or(2**31))
+def _next_huge(answer: Answer, context: FaultContext) -> None:
+    answer["nextOffset"] = round(context.amount_or(2**31))
 
 
-def _overlap(answer: Answer, case: Case) -> None:
-    """The next page begins in the middle of this one."""
-    answer["nextOffset"] = case.offset + max(1, len(answer["value"]) // 2)
+def _overlap(answer: Answer, context: FaultContext) -> None:
+    """Begin the next page in the middle of this one."""
+    answer["nextOffset"] = context.offset + max(1, len(answer["value"]) // 2)
 
 
-def _no_images(answer: Answer, case: Case) -> None:
-    """As if more were to come."""
-    answer["nextOffset"] = case.offset + max(1, len(answer["value"]))
+def _no_images(answer: Answer, context: FaultContext) -> None:
+    """Return no images, but a `nextOffset`."""
+    answer["nextOffset"] = context.offset + max(1, len(answer["value"]))
     answer["value"] = []
 
 
-def _one_image(answer: Answer, case: Case) -> None:
-    """Page after page of one and the same image, and no end."""
+def _one_image(answer: Answer, context: FaultContext) -> None:
+    """Repeat one image on every page, without an end."""
     for image in answer["value"]:
         image |= {"imageId": "0" * 40, "contentUrl": "https://pictures.invalid/same.png"}
-    answer["nextOffset"] = case.offset + max(1, len(answer["value"]))
+    answer["nextOffset"] = context.offset + max(1, len(answer["value"]))
 
 
-def _estimate_shrinks(answer: Answer, case: Case) -> None:
-    """Less is left with every page, and it is always less than was already shown."""
-    answer["totalEstimatedMatches"] = case.offset // 2 + 1
+def _estimate_shrinks(answer: Answer, context: FaultContext) -> None:
+    """Return an estimate below the number of images already returned."""
+    answer["totalEstimatedMatches"] = context.offset // 2 + 1
 
 
-def _estimate_zero(answer: Answer, case: Case) -> None:
+def _estimate_zero(answer: Answer, context: FaultContext) -> None:
     answer["totalEstimatedMatches"] = 0
 
 
-def _altering(change: Change) -> Callable[[Reply, Case], Reply]:
-    def altered(reply: Reply, case: Case) -> Reply:
+def _edited(change: Change) -> Callable[[EmulatedReply, FaultContext], EmulatedReply]:
+    def apply(reply: EmulatedReply, context: FaultContext) -> EmulatedReply:
         if reply.status != 200:
             return reply
-        answer = msgspec.json.decode(reply.plain())
-        change(answer, case)
-        return reply.having(msgspec.json.encode(answer))
+        answer = msgspec.json.decode(reply.decompressed())
+        change(answer, context)
+        return reply.with_body(msgspec.json.encode(answer))
 
-    return altered
+    return apply
 
 
-DETOURS: Mapping[str, Callable[[Reply, Case], Reply]] = {
-    "next-missing": _altering(_no_next),
-    "next-repeats": _altering(_same_next),
-    "next-behind": _altering(_next_behind),
-    "next-zero": _altering(_next_zero),
-    "next-huge": _altering(_next_huge),
-    "page-overlaps": _altering(_overlap),
-    "page-empty": _altering(_no_images),
-    "page-same": _altering(_one_image),
-    "estimate-shrinks": _altering(_estimate_shrinks),
-    "estimate-zero": _altering(_estimate_zero),
+PAGING_FAULTS: Mapping[str, Callable[[EmulatedReply, FaultContext], EmulatedReply]] = {
+    "next-missing": _edited(_no_next),
+    "next-repeats": _edited(_same_next),
+    "next-behind": _edited(_next_backwards),
+    "next-zero": _edited(_next_zero),
+    "next-huge": _edited(_next_huge),
+    "page-overlaps": _edited(_overlap),
+    "page-empty": _edited(_no_images),
+    "page-same": _edited(_one_image),
+    "estimate-shrinks": _edited(_estimate_shrinks),
+    "estimate-zero": _edited(_estimate_zero),
 }
-"""By name; they befall search only. `amount`: the offset of next-huge."""
+"""Paging faults by name. They apply to search only. `amount`: the offset of next-huge."""

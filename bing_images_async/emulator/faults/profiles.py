@@ -1,4 +1,4 @@
-"""What an emulator puts up with and how it fails, as one value: quotas, latency, faults.
+"""Profiles: limits, latency and faults of the emulator as one value.
 
 Profile(qps=3, quota=1_000)
 Profile.named("free+slow")
@@ -15,7 +15,7 @@ from typing import Any, get_args
 import attrs
 
 from ..deterministic_random import fraction
-from .body_faults import BODIES
+from .body_faults import BODY_FAULTS
 from .error_responses import Hint
 from .fault_rules import FaultRule, in_turn, number, parse_rules, whole
 from .limits import Limits
@@ -28,12 +28,12 @@ _NORMAL = NormalDist()
 
 @attrs.frozen
 class Latency:
-    """Seconds that a reply takes, drawn for each from the emulator's seed.
+    """Distribution of the latency of replies in seconds, drawn from the emulator's seed.
 
-    median: half of the replies take longer. Alone it is what all of them take.
-    jitter: uniform, from median - jitter to median + jitter.
-    sigma: log-normal about the median, with this standard deviation of the logarithm; 0.5 puts 1 % above 3.2 medians.
-    tail, tail_probability: now and then it is `tail` seconds instead.
+    median: half of the replies take longer. Without the other fields the latency is constant.
+    jitter: uniform spread, from median - jitter to median + jitter.
+    sigma: log-normal spread: standard deviation of the logarithm; 0.5 puts 1 % above 3.2 medians.
+    tail, tail_probability: with this probability the latency is `tail` seconds instead.
     """
 
     median: float = attrs.field(default=0.0, validator=number(0))
@@ -43,14 +43,14 @@ class Latency:
     tail_probability: float = attrs.field(default=0.0, kw_only=True, validator=number(0, 1))
 
     def draw(self, key: str) -> float:
-        """key: what the chance depends on."""
+        """Return the latency of one reply. key: key of the random draws."""
         if self.tail_probability and fraction(key, "tail") < self.tail_probability:
             return self.tail
         seconds = self.median
         if self.jitter:
             seconds += self.jitter * (2.0 * fraction(key, "jitter") - 1.0)
         if self.sigma:
-            # The middle of the interval that a fraction stands for, which is neither 0 nor 1.
+            # The middle of the fraction's interval, because inv_cdf accepts neither 0 nor 1.
             seconds *= math.exp(self.sigma * _NORMAL.inv_cdf(fraction(key, "sigma") * (1.0 - 2**-52) + 2**-54))
         return max(0.0, seconds)
 
@@ -64,7 +64,7 @@ def _rules(value: Iterable[FaultRule | str] | str) -> tuple[FaultRule, ...]:
     if isinstance(value, str):
         return parse_rules(value)
     if not isinstance(value, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # JSON may hold anything
-        raise ValueError(f"faults must be rules, not {value!r}.")  # noqa: TRY004  # as for all else that cannot be
+        raise ValueError(f"faults must be rules, not {value!r}.")  # noqa: TRY004  # ValueError, as for all invalid fields
     return tuple(rule if isinstance(rule, FaultRule) else FaultRule.parse(str(rule)) for rule in value)
 
 
@@ -76,25 +76,25 @@ def _latency(value: Latency | float | Mapping[str, float]) -> Latency:
 
 def _flag(instance: Profile, field: attrs.Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
-        raise ValueError(f"{field.name} must be true or false, not {value!r}.")  # noqa: TRY004  # as for the others
+        raise ValueError(f"{field.name} must be true or false, not {value!r}.")  # noqa: TRY004  # ValueError, as for all invalid fields
 
 
 @attrs.frozen(kw_only=True)
 class Profile:
-    """Limits, latency and faults. Only calls of the API meet them; pictures and pages are always served.
+    """Limits, latency and faults. They apply to API calls only; image files and HTML pages are always served.
 
-    qps: calls a key may make in any `window` seconds; None for no limit. More are answered with 429.
-    count_rejected: calls that were turned away count too.
-    retry_after: how a 429 tells when to come back: in `Retry-After` as whole "seconds" or as a "date", in a
-        "message" of API Management only, or not at all ("none").
-    quota: calls a key may make in `quota_period` seconds (30 days); more are answered with 403. None for no limit.
-    quota_by_gateway: the 403 is API Management's, which says when the quota is replenished.
+    qps: calls per key in any `window` seconds; further calls get a 429. None: no limit.
+    count_rejected: rejected calls count as well.
+    retry_after: form of the wait in a 429: in `Retry-After` as whole "seconds" or as a "date", in the "message" of
+        API Management only, or "none".
+    quota: calls per key in `quota_period` seconds (default 30 days); further calls get a 403. None: no limit.
+    quota_by_gateway: the 403 is that of API Management, which states when the quota is reset.
     latency: seconds (a number, a `Latency`, or a mapping of its fields) from a request to its reply.
-    idle_timeout: seconds after which the server closes a connection that is not in use; None for its own rule.
-    faults: rules, or texts that `FaultRule.parse` reads, or one text with commas between rules; the first that
-        befalls a request is the one that happens.
+    idle_timeout: seconds after which the server closes an idle connection; None: the server's default.
+    faults: rules, or texts for `FaultRule.parse`, or one text with rules separated by commas. The first rule that
+        applies to a request is used.
 
-    Raises ValueError for what cannot be.
+    Raises ValueError for invalid fields.
     """
 
     qps: int | None = attrs.field(default=None, validator=whole(1, optional=True))
@@ -110,19 +110,19 @@ class Profile:
 
     @classmethod
     def named(cls, names: str) -> Profile:
-        """One of `PROFILES`, or several joined by "+". Raises ValueError for a name that there is not."""
+        """Return one of `PROFILES`, or several joined by "+". Raises ValueError for an unknown name."""
         combined = cls()
         for name in names.split("+"):
             if name.strip() not in PROFILES:
-                raise ValueError(f"There is no profile {name.strip()!r}; there are {', '.join(sorted(PROFILES))}.")
+                raise ValueError(f"Unknown profile {name.strip()!r}. Known profiles: {', '.join(sorted(PROFILES))}.")
             combined |= PROFILES[name.strip()]
         return combined
 
     @classmethod
     def of(cls, what: Profile | str | Mapping[str, Any] | None) -> Profile:
-        """A profile as users write it: itself, names, or a mapping of fields as in JSON. None is one without limits.
+        """Return a profile given as such, by names, or as a mapping of fields; None is one without limits.
 
-        Raises ValueError for what cannot be.
+        Raises ValueError for unknown names and invalid fields.
         """
         if what is None or isinstance(what, Profile):
             return what or cls()
@@ -131,17 +131,17 @@ class Profile:
         return cls(**_only(cls, what))
 
     def __or__(self, other: Profile) -> Profile:
-        """Both: where the other says something it counts, and faults add up."""
-        blank = Profile()
-        said = {
+        """Combine two profiles: fields of the other that differ from the default win, and faults are concatenated."""
+        default = Profile()
+        given = {
             field.name: getattr(other, field.name)
             for field in attrs.fields(Profile)
-            if getattr(other, field.name) != getattr(blank, field.name)
+            if getattr(other, field.name) != getattr(default, field.name)
         }
-        return attrs.evolve(self, **{**said, "faults": self.faults + other.faults})
+        return attrs.evolve(self, **{**given, "faults": self.faults + other.faults})
 
     def limits(self) -> Limits:
-        """The limits, with nothing used yet."""
+        """Return new counters for the limits."""
         return Limits(
             qps=self.qps,
             window=self.window,
@@ -151,7 +151,7 @@ class Profile:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What `of` makes the same profile from."""
+        """Return a mapping for `of`."""
         return {**attrs.asdict(self), "faults": [str(rule) for rule in self.faults]}
 
 
@@ -159,7 +159,9 @@ def _only(cls: type[Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     known = {field.name for field in attrs.fields(cls)}
     for name in fields:
         if name not in known:
-            raise ValueError(f"A {cls.__name__.lower()} has no {name!r}; it has {', '.join(sorted(known))}.")
+            raise ValueError(
+                f"Unknown field {name!r} of a {cls.__name__.lower()}. Known fields: {', '.join(sorted(known))}."
+            )
     return dict(fields)
 
 
@@ -169,7 +171,7 @@ def _failing(text: str) -> Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "default": Profile(),
-    # Tiers as third parties quoted them; Microsoft's own price list is gone.
+    # Tiers as third parties quoted them; Microsoft's own price list is no longer published.
     "free": Profile(qps=3, quota=1_000),
     "s1": Profile(qps=250),
     "s2": Profile(qps=100),
@@ -183,10 +185,10 @@ PROFILES: Mapping[str, Profile] = {
     "outage": _failing("refuse; after=10; for=60"),
     "black-hole": _failing("hang; after=10; for=60"),
     "idle": Profile(idle_timeout=0.05),
-    "hostile": Profile(faults=in_turn(BODIES)),
+    "hostile": Profile(faults=in_turn(BODY_FAULTS)),
     "suspicious": _failing("200-empty"),
     "unauthorized": _failing("401"),
     "retired": _failing("410-retired"),
     "endless": Profile(faults=in_turn(("next-repeats", "next-behind", "page-overlaps", "page-same"))),
 }
-"""The ready-made ones."""
+"""Ready-made profiles by name."""

@@ -1,4 +1,4 @@
-"""What came in and what became of it, for tests to assert on."""
+"""The journal of requests and their results, for assertions in tests."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import attrs
 __all__ = ["Ending", "Journal", "Record", "fingerprint"]
 
 Ending = Literal["open", "answered", "cut", "aborted"]
-"""open: not over yet. answered: a reply was sent. cut: a fault took hold of the connection, to its end.
-aborted: the client had left, or was cancelled, before that."""
+"""open: in flight. answered: a reply was sent. cut: a fault ended the connection. aborted: the client disconnected,
+or was cancelled, before the reply."""
 
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """One request. It holds no key, only what tells one key from another."""
+    """One request. It holds a fingerprint of the key, never the key."""
 
     number: int
-    """From 1, in the order in which they came."""
+    """Number of the request, from 1, in order of arrival."""
     time: float
-    """When it came: seconds since the first one."""
+    """Seconds from the first request to this one."""
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
     key: str | None
-    """Fingerprint of the key it came with; None without one."""
+    """Fingerprint of the key; None without one."""
     connection: int | None
-    """Number of the connection, from 1; None in process, where there are none."""
+    """Number of the connection, from 1; None in process."""
     status: int | None = None
-    """What was answered; None if nothing was, or not yet."""
+    """Status of the reply; None without one."""
     fault: str | None = None
-    """The fault that befell it, or the limit it ran into ("rate", "quota")."""
+    """Name of the fault that was applied, or of the limit that was exceeded ("rate", "quota")."""
     elapsed: float | None = None
-    """Seconds until it was over."""
+    """Seconds from arrival to end."""
     ending: Ending = "open"
 
     def as_json(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Record:
 
 
 class Journal:
-    """The last `size` requests. May be read from any thread."""
+    """The last `size` requests. Thread-safe."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._size = size
@@ -53,20 +53,20 @@ class Journal:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """A copy, in the order in which they came."""
+        """Return a copy, in order of arrival."""
         with self._lock:
             return tuple(self._records.values())
 
     @property
     def in_flight(self) -> int:
-        """How many requests are not over yet."""
+        """Return the number of requests in flight."""
         return sum(record.ending == "open" for record in self.records)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def clear(self) -> None:
-        """Forgets everything; what is in flight will not come back."""
+        """Remove all records. Requests in flight are not recorded when they end."""
         with self._lock:
             self._records.clear()
 
@@ -77,12 +77,12 @@ class Journal:
                 self._records.popitem(last=False)
 
     def finish(self, record: Record) -> None:
-        """Puts it in the place of the one with the same number, unless that is forgotten."""
+        """Replace the record with the same number, unless it was removed."""
         with self._lock:
             if record.number in self._records:
                 self._records[record.number] = record
 
 
 def fingerprint(key: str, seed: int) -> str:
-    """8 hexadecimal digits: too few to find the key by, enough to tell keys apart."""
+    """Return 8 hexadecimal digits: enough to tell keys apart, too few to recover the key."""
     return blake2b(key.encode(), digest_size=4, key=str(seed).encode()[:64]).hexdigest()

@@ -1,4 +1,4 @@
-"""The files that answers link to: thumbnails, originals, icons."""
+"""The image files that answers link to: thumbnails, originals and icons."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -10,30 +10,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..api.markets import best_fit, language_of
-from ..api.service_state import Service
+from ..api.service_state import ServiceState
 from ..api.tokens import lengthen
 from ..catalogue.picture import Filters, Picture
 from ..catalogue.thumbnail_renderer import MAX_SIDE
 
 _CROPS = {"4": 4, "7": 7}
-_FOREVER = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
-_WORTH_KEEPING = 65_536  # bytes; larger ones would fill the memory
+_HEADERS = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
+_MAX_CACHED = 65_536
+"""Largest cached thumbnail in bytes."""
 
 
-async def thumbnail(service: Service, request: Request) -> Response:
+async def thumbnail(state: ServiceState, request: Request) -> Response:
     """`/th?id=…` or `/th?q=…`, resized by `w`, `h`, `c` (crop) and `p` (padding)."""
     given = request.query_params
     kind, _, short = given.get("id", "").partition(".")
     if kind == "ODF":
-        return Response(icon(), headers=_FOREVER, media_type="image/png")
+        return Response(icon(), headers=_HEADERS, media_type="image/png")
     if "q" in given:
-        picture = await service.run(first_hit, service, given["q"], given.get("mkt", ""))
+        picture = await state.run(first_hit, state, given["q"], given.get("mkt", ""))
     else:
-        picture = await find(service, short)
+        picture = await find_picture(state, short)
     if picture is None:
         raise HTTPException(404)
     draw = partial(
-        service.catalogue.thumbnail,
+        state.catalogue.thumbnail,
         picture,
         width=_pixels(given, "w"),
         height=_pixels(given, "h"),
@@ -41,50 +42,50 @@ async def thumbnail(service: Service, request: Request) -> Response:
         padding=given.get("p") != "0",
     )
     key = (picture.image_id, *draw.keywords.values())
-    data = service.thumbnails.get(key)
+    data = state.thumbnails.get(key)
     if data is None:
-        data = await service.run(draw)
-        if len(data) <= _WORTH_KEEPING:
-            service.thumbnails.put(key, data)
+        data = await state.run(draw)
+        if len(data) <= _MAX_CACHED:
+            state.thumbnails.put(key, data)
     media_type = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
-    return Response(data, headers=_FOREVER, media_type=media_type)
+    return Response(data, headers=_HEADERS, media_type=media_type)
 
 
-async def content(service: Service, request: Request) -> Response:
-    """`/content/<id>/<name>`: the original, byte for byte what `contentSize` says."""
-    picture = await find(service, request.path_params["short"])
+async def content(state: ServiceState, request: Request) -> Response:
+    """`/content/<id>/<name>`: the original file, of `contentSize` bytes."""
+    picture = await find_picture(state, request.path_params["short"])
     if picture is None:
         raise HTTPException(404)
-    data = await service.run(service.catalogue.content, picture)
-    return Response(data, headers=_FOREVER, media_type=f"image/{picture.encoding_format}")
+    data = await state.run(state.catalogue.content, picture)
+    return Response(data, headers=_HEADERS, media_type=f"image/{picture.encoding_format}")
 
 
-async def favicon(_: Service, __: Request) -> Response:
-    return Response(icon(), headers=_FOREVER, media_type="image/png")
+async def favicon(_: ServiceState, __: Request) -> Response:
+    return Response(icon(), headers=_HEADERS, media_type="image/png")
 
 
-async def find(service: Service, short: str) -> Picture | None:
-    """The picture behind the short id in a URL."""
+async def find_picture(state: ServiceState, short: str) -> Picture | None:
+    """Return the picture with the short id of a URL."""
     image_id = lengthen(short)
-    return await service.run(service.catalogue.get, image_id) if image_id is not None else None
+    return await state.run(state.catalogue.get, image_id) if image_id is not None else None
 
 
-def first_hit(service: Service, text: str, market: str) -> Picture | None:
-    """The picture that stands for a query."""
+def first_hit(state: ServiceState, text: str, market: str) -> Picture | None:
+    """Return the first result of a query."""
     language = language_of(best_fit(market))
-    hits = service.catalogue.search(
+    hits = state.catalogue.search(
         text,
         language=language,
         filters=Filters(family_friendly_only=True),
         offset=0,
         limit=1,
-        now=service.now(),
+        now=state.now(),
     )
     return hits.pictures[0] if hits.pictures else None
 
 
 def icon() -> bytes:
-    """The service's mark: a teal square with a white one in it, 32 by 32 pixels, PNG."""
+    """Return the icon of the service: a white square in a teal one, 32 by 32 pixels, PNG."""
     mark = Pillow.new("RGB", (32, 32), (0, 128, 128))
     mark.paste((255, 255, 255), (10, 10, 22, 22))
     out = BytesIO()
@@ -93,7 +94,7 @@ def icon() -> bytes:
 
 
 def _pixels(given: Mapping[str, str], name: str) -> int | None:
-    """None if not asked for. 400 if it is no size."""
+    """Return a width or height, None if it is not given. 400 if it is invalid."""
     text = given.get(name)
     if not text:
         return None
