@@ -6,11 +6,13 @@ from io import BytesIO
 
 import attrs
 import msgspec
-from PIL import Image as Pillow
+from anyio import fail_after
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from ..catalogue.image_decoding import UPLOAD_LIMIT, decode_image
 from ..catalogue.interface import Catalogue
 from ..catalogue.picture import Picture
 from .answers import AnswerContext, envelope
@@ -29,6 +31,9 @@ SAME = 6
 
 _MAX_BODY = MAX_IMAGE + 16_384
 _MAX_DRAINED = 16 * MAX_IMAGE
+_UPLOAD_SECONDS = 30.0
+_CROPPED_SIDE = 512
+"""Pixels; regions are compared at this size."""
 
 
 @attrs.frozen
@@ -42,8 +47,20 @@ class ResolvedImage:
 async def details(state: ServiceState, call: ApiCall) -> Body:
     uploaded = call.request.method == "POST"
     parameters = read_details(call.reader, uploaded=uploaded)
-    upload = await read_upload(call.request) if uploaded else None
-    return Body(await state.run(write_insights, state, call.context, parameters, upload))
+    if not uploaded:
+        return Body(await state.run(write_insights, state, call.context, parameters, None))
+    async with state.upload_limiter:
+        upload = await _read_in_time(call.request)
+        return Body(await state.run(write_insights, state, call.context, parameters, upload))
+
+
+async def _read_in_time(request: Request) -> bytes:
+    """Read an upload; a client that stops sending must not keep one of the few places."""
+    try:
+        with fail_after(_UPLOAD_SECONDS):
+            return await read_upload(request)
+    except TimeoutError:
+        raise HTTPException(408, f"The upload took more than {_UPLOAD_SECONDS:g} seconds.") from None
 
 
 def write_insights(
@@ -98,7 +115,12 @@ def _resolve_id(
         )
     if region is None:
         return ResolvedImage(picture, picture.phash)
-    return ResolvedImage(picture, catalogue.fingerprint(crop(catalogue.content(picture), region)))
+    width = min(picture.width, 2 * _CROPPED_SIDE)
+    try:
+        whole = catalogue.thumbnail(picture, width=width, height=None, crop=None, padding=False)
+    except OSError:
+        raise ServiceError(400, invalid(parameter, value, "The picture is no longer available.")) from None
+    return ResolvedImage(picture, catalogue.fingerprint(crop(whole, region)))
 
 
 def _resolve_upload(catalogue: Catalogue, upload: bytes, region: Region | None) -> ResolvedImage:
@@ -107,8 +129,8 @@ def _resolve_upload(catalogue: Catalogue, upload: bytes, region: Region | None) 
         if region is None:
             return resolved
         return ResolvedImage(resolved.picture, catalogue.fingerprint(crop(upload, region)))
-    except (ValueError, OSError, Pillow.DecompressionBombError) as error:
-        raise ServiceError(400, invalid("image", "", "The body holds no picture that can be read.")) from error
+    except ValueError as error:
+        raise ServiceError(400, invalid("image", "", f"The picture cannot be read: {error}.")) from None
 
 
 def _resolve_hash(catalogue: Catalogue, phash: int) -> ResolvedImage:
@@ -119,13 +141,18 @@ def _resolve_hash(catalogue: Catalogue, phash: int) -> ResolvedImage:
 
 
 def crop(data: bytes, region: Region) -> bytes:
-    """Return the part of a picture within `region`, at least one pixel, as PNG."""
-    with Pillow.open(BytesIO(data)) as picture:
-        left, top = int(region.left * picture.width), int(region.top * picture.height)
-        right = max(left + 1, round(region.right * picture.width))
-        bottom = max(top + 1, round(region.bottom * picture.height))
-        out = BytesIO()
-        picture.convert("RGBA").crop((left, top, right, bottom)).save(out, "PNG")
+    """Return the part of a picture within `region`, at least one pixel, as PNG.
+
+    Raises:
+        ValueError: The bytes are no readable picture, or it has too many pixels.
+    """
+    picture = decode_image(data, (_CROPPED_SIDE, _CROPPED_SIDE), UPLOAD_LIMIT)
+    left, top = int(region.left * picture.width), int(region.top * picture.height)
+    left, top = min(left, picture.width - 1), min(top, picture.height - 1)
+    right = max(left + 1, round(region.right * picture.width))
+    bottom = max(top + 1, round(region.bottom * picture.height))
+    out = BytesIO()
+    picture.crop((left, top, right, bottom)).save(out, "PNG")
     return out.getvalue()
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TypeVar, TypeVarTuple
 
 import attrs
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 
 from ..catalogue.interface import Catalogue
 from ..lru_cache import LruCache
@@ -15,6 +16,8 @@ from .answers import AnswerContext
 from .links import Links
 from .markets import language_of
 from .search_history import History
+
+_MAX_UPLOADS = 8
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -57,8 +60,20 @@ class ServiceState:
     history: History
     id_source: random.Random
     """Random source of trace, session and client ids."""
+    _upload_limiter: RunVar[CapacityLimiter] = attrs.field(
+        factory=lambda: RunVar[CapacityLimiter]("uploads"), init=False
+    )
     pages: LruCache[SearchPage] = attrs.field(factory=lambda: LruCache[SearchPage](128), init=False)
-    thumbnails: LruCache[bytes] = attrs.field(factory=lambda: LruCache[bytes](512), init=False)
+
+    @property
+    def upload_limiter(self) -> CapacityLimiter:
+        """Limits the number of uploads in memory; one per event loop."""
+        try:
+            return self._upload_limiter.get()
+        except LookupError:
+            limiter = CapacityLimiter(_MAX_UPLOADS)
+            self._upload_limiter.set(limiter)
+            return limiter
 
     async def run(self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
         """Call a function that uses the catalogue, in a worker thread if the catalogue reads files.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -10,6 +11,8 @@ import attrs
 from PIL import Image, ImageFile, IptcImagePlugin
 
 from .emoji_names import LANGUAGES
+from .regular_files import read_text
+from .tokenizer import words
 
 # EXIF tags: ImageDescription, then Windows' title, comment, keywords and subject (UTF-16).
 _DESCRIPTION, _XP_TAGS = 0x010E, (0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F)
@@ -18,6 +21,7 @@ _ARTIST = 0x013B
 _IPTC = ((2, 5), (2, 25), (2, 120))
 _PNG_TEXTS = ("Title", "EmojiDescription", "Keywords", "Subject")
 _MAX_TEXT = 4_000
+_MAX_SIDECAR = 64 * 2**10
 _MAX_KEYWORDS = 60
 
 
@@ -32,7 +36,7 @@ class PictureCaption:
     attribution: str
 
 
-def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: Sequence[Path]) -> PictureCaption:
+def caption_of(root: Path, relative: str, image: Image.Image | None, sidecars: Sequence[Path]) -> PictureCaption:
     """Collect names, keywords and licence of a picture.
 
     A JSON sidecar may have `name` (text, or language code to text), `keywords` (list or text), `license`
@@ -41,15 +45,15 @@ def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: S
     parts = PurePosixPath(relative)
     folders = [_plain(name) for name in parts.parts[:-1]]
     names = {"en": _plain(parts.stem) or "Picture"}
-    inside = list(_inside(image)) if image is not None else []
+    inside = _metadata(image) if image is not None else []
     beside: list[str] = []
     notes: dict[str, Any] = {}
     for file in sidecars:
-        text = file.read_text(encoding="utf-8", errors="replace")[:_MAX_TEXT]
+        text = unicodedata.normalize("NFC", read_text(root, file, _MAX_SIDECAR))
         if file.suffix.casefold() == ".json":
             notes |= _json_object(text)
         else:
-            beside.append(text)
+            beside.append(text[:_MAX_TEXT])
     names |= _names(notes.get("name"))
     keywords = [*_texts(notes.get("keywords")), *inside, *beside, *folders]
     return PictureCaption(
@@ -63,8 +67,7 @@ def caption_of(path: Path, relative: str, image: Image.Image | None, sidecars: S
 
 def _plain(name: str) -> str:
     """Split a file name into words: `IMG_paper-boatRed` becomes `IMG paper boat Red`."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[\W_]+", " ", name))
-    return apart.strip()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", " ".join(words(name)))
 
 
 def _names(given: object) -> dict[str, str]:
@@ -96,7 +99,18 @@ def _json_object(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
 
 
-def _inside(image: Image.Image) -> Iterator[str]:
+def _metadata(image: Image.Image) -> list[str]:
+    """Return the texts in the metadata up to the first part that is damaged."""
+    found: list[str] = []
+    try:
+        for text in _metadata_texts(image):
+            found.append(unicodedata.normalize("NFC", text))  # noqa: PERF401  # what was read before an error remains
+    except Exception:  # noqa: BLE001  # Pillow raises errors of nearly any class on damaged metadata
+        return found
+    return found
+
+
+def _metadata_texts(image: Image.Image) -> Iterator[str]:
     exif = image.getexif()
     description = exif.get(_DESCRIPTION)
     if isinstance(description, str):

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import openmoji
-from .folder import FolderFile, FolderOriginals, FolderScan, entry_of, listing
-from .index_file import VERSION, IndexEntry, cache_folder, connect, from_json, short_hash, write
+from .folder import FolderFile, FolderOriginals, FolderScan, file_of, list_folder
+from .index_file import VERSION, IndexEntry, LeftOut, cache_folder, connect, from_json, no_files, short_hash, write
 from .sqlite_catalogue import Originals, SqliteCatalogue
+from .svg_renderer import SvgRenderer
 
 Progress = Callable[[int, int], None]
 """Callback with the number of processed pictures and their total."""
@@ -49,8 +50,8 @@ def open_openmoji(
 def open_folder(folder: Path, cache: Path | None = None, progress: Progress | None = None) -> SqliteCatalogue:
     """Open a catalogue of the pictures in a folder and its subfolders.
 
-    Only files that are new or changed (by path, time and size) are read again. Unreadable files are left out and
-    counted in `skipped`.
+    Only files that are new or changed (by path, time and size) are read again. Files that cannot be read, are no
+    regular files, or are links that lead out of the folder are left out; `left_out` of the catalogue has the reasons.
 
     Args:
         folder: The folder of the pictures; nothing is written into it.
@@ -61,13 +62,19 @@ def open_folder(folder: Path, cache: Path | None = None, progress: Progress | No
         NotADirectoryError: The folder does not exist.
     """
     root = folder.resolve()
-    found = listing(root)
-    contents = "\n".join(f"{entry.path}\t{entry.modified}\t{entry.size}" for entry in found)
-    fingerprint = f"{_FOLDER_PREFIX} contents={short_hash(contents)}"
+    listing = list_folder(root)
+    contents = "\n".join(f"{file.path}\t{file.modified}\t{file.size}" for file in listing.files)
+    left_out = "\n".join(f"{file.path}\t{file.reason}" for file in listing.left_out)
+    fingerprint = f"{_FOLDER_PREFIX} contents={short_hash(contents)} left_out={short_hash(left_out)}"
     name = f"folder-{short_hash(str(root))}.sqlite3"
-    known = _known((cache or cache_folder()) / name)
-    scan = FolderScan(root, found, known, progress)
-    return _open(name, fingerprint, cache, scan.records, FolderOriginals(root), skipped=lambda: scan.skipped)
+    renderer = SvgRenderer()
+    scan = FolderScan(root, listing, _known((cache or cache_folder()) / name), renderer, progress)
+    originals = FolderOriginals(root, renderer)
+    try:
+        return _open(name, fingerprint, cache, scan.entries, originals, left_out=scan.all_left_out, is_private=True)
+    except BaseException:
+        renderer.close()
+        raise
 
 
 _FOLDER_PREFIX = f"version={VERSION} folder"
@@ -81,7 +88,7 @@ def _known(file: Path) -> dict[FolderFile, IndexEntry]:
     with contextlib.closing(connection):
         rows = connection.execute("SELECT record, render_spec FROM pictures").fetchall()
     records = (IndexEntry(from_json(record), json.loads(render_spec)) for record, render_spec in rows)
-    return {entry_of(record.render_spec): record for record in records}
+    return {file_of(record.render_spec): record for record in records}
 
 
 def _open(
@@ -92,7 +99,8 @@ def _open(
     originals: Originals,
     *,
     epoch: datetime | None = None,
-    skipped: Callable[[], int] = int,
+    left_out: Callable[[], Iterable[LeftOut]] = no_files,
+    is_private: bool = False,
 ) -> SqliteCatalogue:
     """Open the index file `name` if it is valid and has this fingerprint, else build it first."""
     folder = cache or cache_folder()
@@ -102,11 +110,11 @@ def _open(
         if not _can_write(folder):
             temporary = tempfile.TemporaryDirectory(prefix="bing-images-", ignore_cleanup_errors=True)
             folder, cleanup = Path(temporary.name), temporary.cleanup
-        write(folder / name, fingerprint, records(), skipped)
+        write(folder / name, fingerprint, records(), left_out)
         connection = connect(folder / name, fingerprint)
     if connection is None:
         raise OSError(f"the catalogue at {folder / name} could not be read after it was written. Check the disk.")
-    return SqliteCatalogue(connection, originals, epoch=epoch, on_close=cleanup)
+    return SqliteCatalogue(connection, originals, epoch=epoch, is_private=is_private, on_close=cleanup)
 
 
 def _can_write(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from .emoji_names import LANGUAGES
 from .picture import Picture
 from .tokenizer import fold, index_tokens, title_key
 
-VERSION = 3
+VERSION = 4
 """Part of the fingerprint: an index file of another version is rebuilt."""
 
 RenderSpec = dict[str, Any]
@@ -28,6 +28,7 @@ RenderSpec = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE left_out (path TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE pictures (
     id INTEGER PRIMARY KEY, image_id TEXT NOT NULL UNIQUE, last INTEGER NOT NULL, category TEXT NOT NULL,
     phash TEXT NOT NULL, record TEXT NOT NULL, render_spec TEXT NOT NULL
@@ -43,10 +44,23 @@ CREATE TABLE vocabulary (
 # for other languages, because names and queries pass the same stemmer.
 _INDEXES = """
 CREATE VIRTUAL TABLE words_{0} USING fts5(
-    name, keywords, facets, content='', tokenize='porter unicode61 remove_diacritics 2'
+    name, keywords, facets, content='', tokenize='porter unicode61 remove_diacritics 2 categories ''L* N* Co M*'''
 );
 CREATE VIRTUAL TABLE parts_{0} USING fts5(name, content='', tokenize='trigram');
 """
+
+
+@attrs.frozen
+class LeftOut:
+    """A file that is not in the catalogue, and the reason."""
+
+    path: str
+    reason: str
+
+
+def no_files() -> tuple[LeftOut, ...]:
+    """Return the empty list of files that were left out."""
+    return ()
 
 
 @attrs.frozen
@@ -61,7 +75,9 @@ class IndexEntry:
     """Searchable texts that are not displayed."""
 
 
-def write(file: Path, fingerprint: str, records: Iterable[IndexEntry], skipped: Callable[[], int] = int) -> None:
+def write(
+    file: Path, fingerprint: str, records: Iterable[IndexEntry], left_out: Callable[[], Iterable[LeftOut]] = no_files
+) -> None:
     """Write an index file atomically.
 
     It is built under a temporary name and renamed; of two concurrent builds the later one wins.
@@ -70,7 +86,7 @@ def write(file: Path, fingerprint: str, records: Iterable[IndexEntry], skipped: 
         file: Path of the index file.
         fingerprint: Identifies the content; `connect` compares it.
         records: The pictures.
-        skipped: Called at the end; returns the number of unreadable files.
+        left_out: Called at the end; returns the files that were left out.
 
     Raises:
         OSError: The folder is not writable.
@@ -85,8 +101,9 @@ def write(file: Path, fingerprint: str, records: Iterable[IndexEntry], skipped: 
                 connection.executescript(_INDEXES.format(language))
             with connection:
                 _fill(connection, records)
-                facts = {"fingerprint": fingerprint, "skipped": str(skipped())}
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+                connection.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (fingerprint,))
+                rows = ((_storable(file.path), file.reason) for file in left_out())
+                connection.executemany("INSERT INTO left_out VALUES (?, ?)", rows)
             _compact(connection)
         unfinished.replace(file)
     finally:
@@ -137,6 +154,11 @@ def _index(connection: sqlite3.Connection, number: int, language: str, name: str
             f"INSERT INTO parts_{language} (rowid, name) VALUES (?, ?)",  # noqa: S608  # fixed names
             (number, fold(name)),
         )
+
+
+def _storable(path: str) -> str:
+    """Return the path of a file without the lone surrogates of names that are not UTF-8."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _words(text: str) -> list[str]:

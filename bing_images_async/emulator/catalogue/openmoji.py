@@ -55,6 +55,12 @@ class OpenMojiOriginals:
         ]
         return encode(frames, picture.encoding_format, picture.content_size, picture.attribution)
 
+    def verify(self, render_spec: RenderSpec) -> None:
+        """Do nothing: the files belong to an installed package."""
+
+    def close(self) -> None:
+        """Do nothing: trusted drawings are rendered in this process."""
+
     def image(self, render_spec: RenderSpec, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
         """Return the original, rendered at another size."""
         side = round(render_spec["side"] * min(scaled[0] / picture.width, scaled[1] / picture.height))

@@ -1,14 +1,15 @@
 """The perceptual hash of a picture, for similarity."""
 
 import functools
-import io
 import math
 from collections.abc import Sequence
 from operator import mul
 
-from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps
 
-_SIDE = 96
+from .image_decoding import UPLOAD_LIMIT, decode_image
+
+_SIDE = 192
 
 
 def perceptual_hash(image: Image.Image) -> int:
@@ -61,12 +62,8 @@ def fingerprint(data: bytes) -> int:
     """Return the perceptual hash of an encoded picture.
 
     Raises:
-        ValueError: Pillow cannot read the bytes, or the picture is too large.
+        ValueError: The bytes are no picture of a supported format, or it has too many pixels.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (_SIDE * 4, _SIDE * 4))
-            image.thumbnail((_SIDE * 2, _SIDE * 2))
-            return perceptual_hash(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"no readable picture: {error}") from None
+    image = decode_image(data, (_SIDE, _SIDE), UPLOAD_LIMIT)
+    image.thumbnail((_SIDE, _SIDE))
+    return perceptual_hash(image)

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import attrs
 from PIL import Image
 
+from ..lru_cache import LruCache
 from . import thumbnail_renderer
 from .emoji_names import LANGUAGES
 from .filters import accepts
-from .index_file import RenderSpec, from_json
+from .index_file import LeftOut, RenderSpec, from_json
 from .perceptual_hash import fingerprint
 from .picture import Filters, Hits, Picture
 from .query_parser import SearchQuery, Term
@@ -32,6 +33,8 @@ _TITLE_BONUS = 25.0
 # Languages with compounds or without spaces: parts of words match.
 _COMPOUNDING = frozenset({"de", "ko", "ja", "zh"})
 _NO_FILTERS = Filters()
+_MAX_CACHED_THUMBNAIL = 65_536
+"""Bytes."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,6 +47,14 @@ class Originals(Protocol):
 
     def image(self, render_spec: RenderSpec, picture: Picture, scaled: tuple[int, int]) -> Image.Image:
         """Return the whole picture, scaled to the given width and height; mode RGB or RGBA."""
+        ...
+
+    def verify(self, render_spec: RenderSpec) -> None:
+        """Raise OSError if the original was removed or changed since it was indexed."""
+        ...
+
+    def close(self) -> None:
+        """End processes (idempotent)."""
         ...
 
 
@@ -69,6 +80,7 @@ class SqliteCatalogue:
         originals: Originals,
         *,
         epoch: datetime | None = None,
+        is_private: bool = False,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         """Take over an open connection (see `store.connect`).
@@ -77,11 +89,14 @@ class SqliteCatalogue:
             connection: Closed by `close`.
             originals: Renders or reads the pictures.
             epoch: Base of the pictures' dates; default 1970.
+            is_private: The pictures are the user's own: web pages of other sites must not read them.
             on_close: Called after the connection is closed.
         """
         self._connection = connection
         self._originals = originals
         self._epoch = epoch or _EPOCH
+        self.is_private = is_private
+        self._thumbnails = LruCache[bytes](512)
         self._on_close = on_close
         self._lock = threading.RLock()
         self._pictures: dict[int, Picture] = {}
@@ -94,10 +109,14 @@ class SqliteCatalogue:
         return int(count)
 
     @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The files of the folder that are not in the catalogue, with the reason, sorted by path."""
+        return tuple(LeftOut(*row) for row in self._rows("SELECT path, reason FROM left_out ORDER BY path"))
+
+    @property
     def skipped(self) -> int:
-        """Number of files that were unreadable when the index was built."""
-        ((count,),) = self._rows("SELECT value FROM meta WHERE key = 'skipped'")
-        return int(count)
+        """The number of files in `left_out`."""
+        return len(self.left_out)
 
     def search(
         self,
@@ -164,17 +183,25 @@ class SqliteCatalogue:
 
         Raises:
             KeyError: The picture is not in this catalogue.
-            OSError: The file was removed.
+            OSError: The file was removed or changed since it was indexed.
         """
-        return self._originals.original(self._recipe(picture), picture)
+        return self._originals.original(self._render_spec(picture), picture)
 
     def thumbnail(
         self, picture: Picture, *, width: int | None, height: int | None, crop: int | None, padding: bool
     ) -> bytes:
         """Return a thumbnail by the rules of `thumbnail_renderer.render`; raises the errors of that and `content`."""
-        draw = functools.partial(self._originals.image, self._recipe(picture), picture)
-        size = (picture.width, picture.height)
-        return thumbnail_renderer.render(draw, size, width=width, height=height, crop=crop, padding=padding)
+        render_spec = self._render_spec(picture)
+        self._originals.verify(render_spec)
+        key = (picture.image_id, width, height, crop, padding)
+        data = self._thumbnails.get(key)
+        if data is None:
+            draw = functools.partial(self._originals.image, render_spec, picture)
+            size = (picture.width, picture.height)
+            data = thumbnail_renderer.render(draw, size, width=width, height=height, crop=crop, padding=padding)
+            if len(data) <= _MAX_CACHED_THUMBNAIL:
+                self._thumbnails.put(key, data)
+        return data
 
     def related(self, text: str, *, language: str, limit: int) -> tuple[str, ...]:
         """Return related queries with results: names and keywords of the best hits."""
@@ -212,6 +239,7 @@ class SqliteCatalogue:
         """Close the file (idempotent)."""
         with self._lock:
             self._connection.close()
+        self._originals.close()
         if self._on_close is not None:
             self._on_close()
             self._on_close = None
@@ -316,7 +344,7 @@ class SqliteCatalogue:
         )
         return int(rows[0][0]) if rows else None
 
-    def _recipe(self, picture: Picture) -> RenderSpec:
+    def _render_spec(self, picture: Picture) -> RenderSpec:
         rows = self._rows("SELECT render_spec FROM pictures WHERE image_id = ?", (picture.image_id,))
         if not rows:
             raise KeyError(picture.image_id)

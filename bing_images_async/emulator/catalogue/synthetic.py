@@ -6,17 +6,17 @@ It needs no files, is deterministic for a seed, and fast enough for benchmarks o
 
 import functools
 import hashlib
-import io
 import math
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from . import thumbnail_renderer
 from .filters import COLORS, LICENSES, accepts
+from .image_decoding import UPLOAD_LIMIT, decode_image
 from .image_encoding import encode
 from .picture import Filters, Hits, Picture
 from .query_parser import SearchQuery
@@ -118,11 +118,7 @@ class SyntheticCatalogue:
 
     def fingerprint(self, data: bytes) -> int:
         """Return the fields of a picture, reduced to a mosaic; ValueError if the bytes are no picture."""
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                rgba = image.convert("RGBA").resize((8, 8), Image.Resampling.BOX)
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-            raise ValueError(f"no readable picture: {error}") from None
+        rgba = decode_image(data, (64, 64), UPLOAD_LIMIT).convert("RGBA").resize((8, 8), Image.Resampling.BOX)
         fields = list(Image.alpha_composite(Image.new("RGBA", (8, 8), "white"), rgba).convert("L").tobytes())
         middle = (min(fields) + max(fields)) / 2
         return sum(1 << place for place, value in enumerate(fields) if value < middle)

@@ -3,22 +3,26 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
 _NO_WORD = re.compile(r"[^\w\s]")
-_WORD = re.compile(r"[^\W_]+")
 # Scripts written without spaces: kana, Han, Thai, Lao, Khmer, Myanmar. Hangul has spaces.
 _RUN = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u30a0-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
 _HIRAGANA_TO_KATAKANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
+# Vowel points of Arabic and Hebrew, and the tatweel, which are written or not; zero-width joiners separate nothing.
+_OPTIONAL = dict.fromkeys([*range(0x064B, 0x0653), 0x0670, 0x0640, *range(0x0591, 0x05C8), 0x200D, 0xFE0E, 0xFE0F])
 
 
 def fold(text: str) -> str:
-    """Normalise width, case and kana.
+    """Normalise composition, width, case and kana.
 
     A symbol (an emoji, an arrow) becomes its hexadecimal code point, so that it is searchable like a word.
     """
-    plain = unicodedata.normalize("NFKC", text).casefold().translate(_HIRAGANA_TO_KATAKANA)
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    # Case folding may decompose characters, so that they are composed again.
+    plain = unicodedata.normalize("NFKC", plain).translate(_HIRAGANA_TO_KATAKANA).translate(_OPTIONAL)
     return _NO_WORD.sub(_code_point, plain)
 
 
@@ -27,9 +31,21 @@ def _code_point(found: re.Match[str]) -> str:
     return f" {ord(found[0]):x} " if unicodedata.category(found[0]) in {"So", "Co"} else found[0]
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a text: letters, digits and combining marks, in composed form (NFC)."""
+    return _word().findall(unicodedata.normalize("NFC", text).replace("_", " "))
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Return the pattern of a word that begins with a letter or digit; `\\w` lacks combining marks."""
+    marks = "".join(chr(code) for code in range(0x20000) if unicodedata.category(chr(code))[0] == "M")
+    return re.compile(rf"[^\W_][\w{re.escape(marks)}]*")
+
+
 def index_tokens(text: str) -> Iterator[str]:
     """Yield the index tokens of a text. A run without spaces yields each character and each pair of neighbours."""
-    for word in _WORD.findall(fold(text)):
+    for word in words(fold(text)):
         position = 0
         for run in _RUN.finditer(word):
             if run.start() > position:
@@ -44,7 +60,7 @@ def index_tokens(text: str) -> Iterator[str]:
 def query_tokens(text: str) -> tuple[str, ...]:
     """Return the tokens that a match must contain: as `index_tokens`, but only the pairs of a run."""
     found: list[str] = []
-    for word in _WORD.findall(fold(text)):
+    for word in words(fold(text)):
         position = 0
         for run in _RUN.finditer(word):
             if run.start() > position:
@@ -62,7 +78,7 @@ def _pairs(run: str) -> list[str]:
 
 def title_key(text: str) -> str:
     """Return a key that is equal for texts with equal tokens."""
-    return " ".join(_WORD.findall(fold(text)))
+    return " ".join(words(fold(text)))
 
 
 def slugify(text: str) -> str:

@@ -1,6 +1,6 @@
 """The image files that answers link to: thumbnails, originals and icons."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
 
@@ -17,8 +17,9 @@ from ..catalogue.thumbnail_renderer import MAX_SIDE
 
 _CROPS = {"4": 4, "7": 7}
 _HEADERS = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
-_MAX_CACHED = 65_536
-"""Largest cached thumbnail in bytes."""
+# An SVG may contain scripts: nothing in it may run or be loaded if a browser shows it as a page of its own.
+_SVG_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
+_MEDIA_TYPES = {"svg": "image/svg+xml"}
 
 
 async def thumbnail(state: ServiceState, request: Request) -> Response:
@@ -41,12 +42,7 @@ async def thumbnail(state: ServiceState, request: Request) -> Response:
         crop=_CROPS.get(given.get("c", "")),
         padding=given.get("p") != "0",
     )
-    key = (picture.image_id, *draw.keywords.values())
-    data = state.thumbnails.get(key)
-    if data is None:
-        data = await state.run(draw)
-        if len(data) <= _MAX_CACHED:
-            state.thumbnails.put(key, data)
+    data = await _read(state, draw)
     media_type = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
     return Response(data, headers=_HEADERS, media_type=media_type)
 
@@ -56,8 +52,18 @@ async def content(state: ServiceState, request: Request) -> Response:
     picture = await find_picture(state, request.path_params["short"])
     if picture is None:
         raise HTTPException(404)
-    data = await state.run(state.catalogue.content, picture)
-    return Response(data, headers=_HEADERS, media_type=f"image/{picture.encoding_format}")
+    data = await _read(state, partial(state.catalogue.content, picture))
+    encoding = picture.encoding_format
+    headers = _HEADERS | (_SVG_HEADERS if encoding == "svg" else {})
+    return Response(data, headers=headers, media_type=_MEDIA_TYPES.get(encoding, f"image/{encoding}"))
+
+
+async def _read(state: ServiceState, read: Callable[[], bytes]) -> bytes:
+    """Read a file of the catalogue. 404 if it was removed, changed or damaged since it was indexed."""
+    try:
+        return await state.run(read)
+    except (OSError, ValueError) as error:
+        raise HTTPException(404) from error
 
 
 async def favicon(_: ServiceState, __: Request) -> Response:
