@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .allowed_hosts import AllowedHosts, HostMiddleware
 from .api.details_endpoint import details
 from .api.endpoint import api_endpoint, gateway_response
 from .api.error_bodies import ErrorEntry, GatewayError, service_body
@@ -20,6 +21,7 @@ from .api.search_history import FileHistory, MemoryHistory
 from .api.service_state import ServiceState
 from .api.trending_endpoint import trending
 from .catalogue.interface import Catalogue
+from .cors import CrossOriginMiddleware
 from .faults.admin import admin_route
 from .faults.emulator import Emulator
 from .faults.middleware import FaultMiddleware
@@ -41,6 +43,7 @@ def create_app(
     invent_modules: bool = False,
     profile: Profile | str | None = None,
     admin: bool = False,
+    allowed_hosts: Collection[str] = (),
     middleware: Sequence[Middleware] = (),
 ) -> Starlette:
     """Create an Image Search API v7 service over `catalogue`. It does not close the catalogue.
@@ -54,10 +57,12 @@ def create_app(
     profile: limits, latency and faults, or names of ready-made profiles ("free+slow"). `app.state.emulator` has the
         profile, which may be changed at any time, and the journal of requests.
     admin: serve `/__admin` to clients on this machine: the same over HTTP.
+    allowed_hosts: names and addresses that requests may have in `Host`, and whose web pages may send uploads and read
+        a private catalogue; "*" allows all. Loopback names and the address that a request came to always are allowed.
     middleware: ASGI middleware around every request, the first outermost. It receives the final responses, errors
         included, but not the effects of connection faults.
 
-    Raises ValueError for an unknown profile.
+    Raises ValueError for an unknown profile and an invalid host.
     """
     state = ServiceState(
         catalogue=catalogue,
@@ -70,6 +75,7 @@ def create_app(
         id_source=random.Random(seed),  # noqa: S311 - ids must differ, not be secret
     )
 
+    hosts = AllowedHosts(allowed_hosts)
     emulator = Emulator(Profile.of(profile), seed=seed, keys=state.keys, key_header=key_header, now=state.now)
 
     async def http_error(request: Request, error: Exception) -> Response:
@@ -83,7 +89,13 @@ def create_app(
 
     app = Starlette(
         routes=[*_api_routes(state), *_web_routes(state), *([admin_route(emulator)] if admin else [])],
-        middleware=[*middleware, Middleware(FaultMiddleware, emulator)],
+        middleware=[
+            *middleware,
+            Middleware(HostMiddleware, hosts),
+            # An attribute of the catalogues of folders; other implementations of the protocol may lack it.
+            Middleware(CrossOriginMiddleware, hosts, is_private=getattr(catalogue, "is_private", False)),
+            Middleware(FaultMiddleware, emulator),
+        ],
         exception_handlers={HTTPException: http_error, Exception: unexpected_error},
     )
     app.state.emulator = emulator

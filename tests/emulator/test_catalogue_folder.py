@@ -130,9 +130,9 @@ def test_only_new_and_changed_files_are_read_again(
     read: list[str] = []
     plain = module._read
 
-    def spy(root: Path, entry: module.FolderFile) -> Any:
+    def spy(root: Path, entry: module.FolderFile, renderer: Any) -> Any:
         read.append(entry.path)
-        return plain(root, entry)
+        return plain(root, entry, renderer)
 
     monkeypatch.setattr(module, "_read", spy)
     opened()

@@ -120,7 +120,7 @@ def test_similar_pictures_come_nearest_first() -> None:
 
 def test_what_is_no_picture_is_a_value_error() -> None:
     """Uploads may be anything."""
-    with pytest.raises(ValueError, match="no picture|too many pixels|damaged"):
+    with pytest.raises(ValueError, match=r"no picture|too many pixels|damaged"):
         synthetic(1).fingerprint(b"nothing")
 
 

@@ -49,8 +49,8 @@ def api_endpoint(state: ServiceState, handler: Handler) -> Callable[[Request], A
     async def endpoint(request: Request) -> Response:
         market = None
         try:
-            _check_url_length(request)
             authenticate(request.headers, state.keys, state.key_header)
+            _check_url_length(request)
             call = _read_call(state, request)
             market = call.market
             status, body = 200, await handler(state, call)
@@ -82,12 +82,17 @@ def _read_call(state: ServiceState, request: Request) -> ApiCall:
 
 
 def _check_url_length(request: Request) -> None:
+    if url_length(request) > MAX_URL:
+        raise GatewayError(404, "Resource not found")
+
+
+def url_length(request: Request) -> int:
+    """Return the length of the URL of a request in characters."""
     scope = request.scope
     path = scope.get("raw_path") or request.url.path.encode()
     query = scope["query_string"]
     host = f"{scope['scheme']}://{request.headers.get('host', '')}"
-    if len(host) + len(path) + (len(query) + 1 if query else 0) > MAX_URL:
-        raise GatewayError(404, "Resource not found")
+    return len(host) + len(path) + (len(query) + 1 if query else 0)
 
 
 def _response(state: ServiceState, request: Request, status: int, body: Body, market: str | None) -> Response:

@@ -17,7 +17,7 @@ from .links import Links
 from .markets import language_of
 from .search_history import History
 
-_MAX_UPLOADS = 8
+_MAX_UPLOADS = 4
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")

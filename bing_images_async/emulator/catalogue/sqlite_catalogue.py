@@ -118,6 +118,17 @@ class SqliteCatalogue:
         """The number of files in `left_out`."""
         return len(self.left_out)
 
+    def report(self, most: int = 10) -> list[str]:
+        """Return lines about the files that were left out, at most `most` of them, and whether anything was found."""
+        left_out = self.left_out
+        lines = [] if len(self) else ["The folder has no picture that can be read."]
+        if left_out:
+            lines.append(f"{len(left_out):,} {'file was' if len(left_out) == 1 else 'files were'} left out:")
+            lines += [f"  {file.path}: {file.reason}" for file in left_out[:most]]
+        if len(left_out) > most:
+            lines.append(f"  and {len(left_out) - most:,} more")
+        return lines
+
     def search(
         self,
         text: str,

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from ..api.auth import credentials
+from ..api.endpoint import MAX_URL, url_length
 from ..api.links import base_url
 from ..caller import is_local
 from .emulated_reply import FaultContext
@@ -94,13 +95,21 @@ class Emulator:
             number=self._received,
             time=now - self._started,
             method=scope["method"],
-            path=scope["path"],
-            query=tuple(_query_without_keys(scope, keys)),
+            path=scope["path"][:MAX_URL],
+            # Nothing of a request is kept that authentication or the length check will refuse.
+            query=tuple(_query_without_keys(scope, keys)) if self._is_recordable(scope, keys) else (),
             key=fingerprint(keys[0], self._seed) if keys else None,
             connection=connection,
         )
         self.journal.add(record)
         return record, plan
+
+    def _is_recordable(self, scope: Scope, keys: list[str]) -> bool:
+        is_call = scope["path"].endswith(_ENDPOINTS)
+        return url_length(Request(scope)) <= MAX_URL and not (is_call and not self._is_allowed(keys))
+
+    def _is_allowed(self, keys: list[str]) -> bool:
+        return self._keys is None or (len(keys) == 1 and keys[0] in self._keys)
 
     def finish(self, record: Record) -> None:
         """Replace the open record of a request by its final one."""
@@ -139,9 +148,7 @@ class Emulator:
 
     def _count(self, limits: Limits, keys: list[str], now: float) -> LimitExceeded | None:
         """Count the call against the limits of its key, unless authentication will refuse it anyway."""
-        if self._keys is None:
-            return limits.count(keys[0] if keys else "", now)
-        return limits.count(keys[0], now) if len(keys) == 1 and keys[0] in self._keys else None
+        return limits.count(keys[0] if keys else "", now) if self._is_allowed(keys) else None
 
 
 def _pairs(scope: Scope) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from hashlib import blake2b
 from threading import Lock
@@ -43,11 +44,17 @@ class Record:
         return attrs.asdict(self)
 
 
-class Journal:
-    """The last `size` requests. Thread-safe."""
+_RECORD_BYTES = 600
+_PAIR_BYTES = 64
 
-    def __init__(self, size: int = 10_000) -> None:
+
+class Journal:
+    """The last requests: at most `size` of them, and at most `max_bytes` of memory. Thread-safe."""
+
+    def __init__(self, size: int = 10_000, max_bytes: int = 16 * 2**20) -> None:
         self._size = size
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._records: OrderedDict[int, Record] = OrderedDict()
         self._lock = Lock()
 
@@ -69,18 +76,27 @@ class Journal:
         """Remove all records. Requests in flight are not recorded when they end."""
         with self._lock:
             self._records.clear()
+            self._bytes = 0
 
     def add(self, record: Record) -> None:
         with self._lock:
             self._records[record.number] = record
-            if len(self._records) > self._size:
-                self._records.popitem(last=False)
+            self._bytes += _memory_of(record)
+            while self._records and (len(self._records) > self._size or self._bytes > self._max_bytes):
+                _, oldest = self._records.popitem(last=False)
+                self._bytes -= _memory_of(oldest)
 
     def finish(self, record: Record) -> None:
         """Replace the record with the same number, unless it was removed."""
         with self._lock:
             if record.number in self._records:
                 self._records[record.number] = record
+
+
+def _memory_of(record: Record) -> int:
+    """Return the bytes of a record. What changes at its end (status, times) has a fixed size."""
+    texts = (record.method, record.path, *(text for pair in record.query for text in pair))
+    return _RECORD_BYTES + len(record.query) * _PAIR_BYTES + sum(map(sys.getsizeof, texts))
 
 
 def fingerprint(key: str, seed: int) -> str:
