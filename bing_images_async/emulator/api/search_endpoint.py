@@ -7,6 +7,7 @@ import msgspec
 
 from ..catalogue.interface import Catalogue
 from ..catalogue.picture import Hits, Picture
+from ..catalogue.query_parser import override_query
 from .answers import AnswerContext, Json, envelope, image, query_tile
 from .endpoint import ApiCall
 from .paging import ResultList
@@ -80,7 +81,7 @@ def query_context(text: str, hits: Hits) -> Json:
         context |= {
             "alteredQuery": altered,
             "alterationDisplayQuery": altered,
-            "alterationOverrideQuery": " ".join(f"+{word}" for word in words),
+            "alterationOverrideQuery": override_query(text),
             "alterationMethod": method,
             "alterationType": "CombinedAlterationsChained",
         }

@@ -69,6 +69,8 @@ class EmojiDescription:
     names: Mapping[str, str]
     keywords: tuple[str, ...]
     category: str
+    aliases: tuple[str, ...]
+    """Other English names, as in chat programs."""
     is_variant: bool
     """A skin-tone variant of another picture."""
 
@@ -98,6 +100,7 @@ class EmojiNames:
             names=names,
             keywords=self._keywords.get(base, ()),
             category=self._categories.get(base) or self._categories.get(base[:1]) or "symbols",
+            aliases=tuple(alias.strip(":").replace("_", " ") for alias in self._data.get(bare, {}).get("alias", ())),
             is_variant=base != bare and bool(base),
         )
 

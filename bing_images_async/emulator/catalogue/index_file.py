@@ -19,7 +19,7 @@ from .emoji_names import LANGUAGES
 from .picture import Picture
 from .tokenizer import fold, index_tokens, title_key
 
-VERSION = 4
+VERSION = 5
 """Part of the fingerprint: an index file of another version is rebuilt."""
 
 RenderSpec = dict[str, Any]
@@ -73,6 +73,8 @@ class IndexEntry:
     """Ranks after all pictures without this flag."""
     also: tuple[str, ...] = ()
     """Searchable texts that are not displayed."""
+    aliases: tuple[str, ...] = ()
+    """English names that are not displayed; a query that equals one finds this picture first."""
 
 
 def write(
@@ -130,6 +132,9 @@ def _fill(connection: sqlite3.Connection, records: Iterable[IndexEntry]) -> None
             _index(connection, number, language, name, record)
             if not record.last:
                 vocabulary[language].update(_words(name))
+        if not record.last:
+            aliases = [("alias", title_key(alias), number, alias) for alias in record.aliases]
+            connection.executemany("INSERT OR IGNORE INTO titles VALUES (?, ?, ?, ?)", aliases)
         vocabulary["en"].update(word for keyword in picture.keywords for word in _words(keyword))
     for language, counts in vocabulary.items():
         rows = ((language, word, count) for word, count in counts.items())

@@ -164,7 +164,9 @@ def _record(code: str, known: EmojiDescription) -> IndexEntry:
         slug="-".join(filter(None, (slugify(name), code.lower()))),
     )
     render_spec: RenderSpec = {"code": code, "side": side, "background": background}
-    return IndexEntry(picture, render_spec, last=known.is_variant, also=(_text(code), code))
+    return IndexEntry(
+        picture, render_spec, last=known.is_variant, also=(_text(code), code, *known.aliases), aliases=known.aliases
+    )
 
 
 def _dimensions(chance: random.Random) -> tuple[int, int]:

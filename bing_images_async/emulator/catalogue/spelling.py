@@ -1,41 +1,102 @@
-"""Spelling correction: the known word closest to an unknown one."""
+"""Spelling correction of query words, with the word frequencies of whole languages as evidence."""
 
-from collections.abc import Mapping
+import gzip
+import json
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from importlib import metadata
+
+from .tokenizer import fold
+
+__all__ = ["VOCABULARIES", "correct"]
+
+VOCABULARIES = ("en", "de", "es", "fr", "it", "pt", "ru", "ar", "fa", "nl")
+"""Languages with word frequencies, from the package `pyspellchecker`."""
+_ENGLISH_TOO = ("ja", "ko", "zh")
+"""Languages whose own words are not in Latin letters: those are English."""
+_SHORTEST = 5
+"""Letters. Nearly every text of four letters is one edit from several words."""
+_MIN_FREQUENCY = 500
+_MIN_RATIO = 5
+"""A correction is this many times as frequent as the next best word."""
 
 
-def correction(word: str, vocabulary: Mapping[str, int]) -> str | None:
-    """Return the closest word of `vocabulary` (word to frequency), or None if none is close enough.
+def correct(word: str, language: str, names: Collection[str]) -> str | None:
+    """Return the correction of a folded word, or None without evidence for one.
 
-    One edit (a letter missing, added, wrong, or two swapped) is allowed in words of 4 or 5 letters, two in longer
-    ones. Ties are broken by frequency, then alphabetically.
+    A word is corrected if no vocabulary of the language or of English has it, and one word that is one edit away is
+    frequent and much more frequent than all others. One edit is a letter missing, added or wrong, or two letters
+    swapped. The correction must be one of `names`; another word would find nothing.
     """
-    allowed = 0 if len(word) < 4 else 1 if len(word) < 6 else 2
-    best: tuple[int, int, str] | None = None
-    for known, frequency in vocabulary.items():
-        # First and last letter are rarely both wrong; this skips most comparisons.
-        if abs(len(known) - len(word)) > allowed or (known[0] != word[0] and known[-1] != word[-1]):
+    languages = _languages(language)
+    if not languages or len(word) < _SHORTEST or not word.isalpha() or any(_knows(code, word) for code in languages):
+        return None
+    for code in languages:
+        vocabulary = _vocabulary(code)
+        found = ((vocabulary.get(candidate, 0), candidate) for candidate in _edits(word, _alphabet(code)))
+        best = sorted(set(found), reverse=True)[:2]
+        if not best or best[0][0] < _MIN_FREQUENCY:
             continue
-        edits = distance(word, known, allowed)
-        if 0 < edits <= allowed and (best is None or (edits, -frequency, known) < best):
-            best = (edits, -frequency, known)
-    return best and best[2]
+        (frequency, correction), *others = best
+        is_clear = not others or frequency >= _MIN_RATIO * others[0][0]
+        return correction if is_clear and correction in names else None
+    return None
 
 
-def distance(left: str, right: str, limit: int) -> int:
-    """Return the optimal string alignment distance, at most `limit + 1`.
+def _languages(language: str) -> tuple[str, ...]:
+    if language in _ENGLISH_TOO:
+        return ("en",)
+    if language not in VOCABULARIES:
+        return ()
+    return ("en",) if language == "en" else (language, "en")
 
-    It counts a swap of neighbours as one edit.
-    """
-    before: list[int] = []
-    row = list(range(len(right) + 1))
-    for i, a in enumerate(left, 1):
-        above, before = before, row
-        row = [i]
-        for j, b in enumerate(right, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                cost = min(cost, above[j - 2] + 1)
-            row.append(cost)
-        if min(row) > limit:
-            return limit + 1
-    return min(row[-1], limit + 1)
+
+def _knows(language: str, word: str) -> bool:
+    """Return whether a vocabulary has a word. The English one has American spellings only."""
+    vocabulary = _vocabulary(language)
+    if word in vocabulary:
+        return True
+    return language == "en" and any(
+        word.replace(british, american) in vocabulary for british, american in _BRITISH if british in word
+    )
+
+
+_BRITISH = (
+    ("our", "or"), ("re", "er"), ("ise", "ize"), ("isa", "iza"), ("isi", "izi"), ("yse", "yze"), ("ogue", "og"),
+    ("ll", "l"), ("ae", "e"), ("oe", "e"), ("ence", "ense"), ("que", "ck"),
+    ("grey", "gray"), ("mould", "mold"), ("tyre", "tire"),
+)  # fmt: skip
+
+
+def _edits(word: str, alphabet: str) -> Iterator[str]:
+    for at in range(len(word) + 1):
+        head, tail = word[:at], word[at:]
+        if tail:
+            yield head + tail[1:]
+            yield from (head + letter + tail[1:] for letter in alphabet)
+        yield from (head + letter + tail for letter in alphabet)
+        for other in range(at + 1, len(word)):
+            yield head + word[other] + word[at + 1 : other] + word[at] + word[other + 1 :]
+
+
+@lru_cache(maxsize=3)
+def _vocabulary(language: str) -> Mapping[str, int]:
+    """Return the words of a language, folded and without accents, with their frequencies."""
+    path = metadata.distribution("pyspellchecker").locate_file(f"spellchecker/resources/{language}.json.gz")
+    with gzip.open(str(path), "rt", encoding="utf-8") as file:
+        words: dict[str, int] = json.load(file)
+    return {word if word.isascii() else without_accents(fold(word)): count for word, count in words.items()}
+
+
+@lru_cache(maxsize=3)
+def _alphabet(language: str) -> str:
+    letters = {letter for word in list(_vocabulary(language))[:20_000] for letter in word}
+    return "".join(sorted(letter for letter in letters if letter.isalpha()))
+
+
+def without_accents(text: str) -> str:
+    """Return a text without combining marks of Latin, Greek and Cyrillic letters."""
+    return "".join(
+        character for character in unicodedata.normalize("NFD", text) if not "\u0300" <= character <= "\u036f"
+    )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from heapq import nsmallest
+from itertools import pairwise
 from typing import Any, Protocol
 
 import attrs
@@ -18,11 +19,12 @@ from . import thumbnail_renderer
 from .emoji_names import LANGUAGES
 from .filters import accepts
 from .index_file import LeftOut, RenderSpec, from_json
+from .languages import is_particle
 from .perceptual_hash import fingerprint
 from .picture import Filters, Hits, Picture
 from .query_parser import SearchQuery, Term
-from .spelling import correction
-from .tokenizer import query_tokens, title_key
+from .spelling import correct, without_accents
+from .tokenizer import is_run, query_tokens, title_key
 
 # Weights of the columns name, keywords and facets (category, colour).
 _WEIGHTS = "10.0, 4.0, 1.5"
@@ -30,6 +32,11 @@ _WEIGHTS = "10.0, 4.0, 1.5"
 _ENGLISH_SHARE = 0.7
 _PART_SHARE = 0.3
 _TITLE_BONUS = 25.0
+_ALIAS_SHARE = 0.9
+_TERM_TITLE_SHARE = 0.4
+_HEAD_BONUS = 4.0
+_HEAD_FIRST = frozenset({"es", "fr", "it", "pt", "id"})
+_WITHOUT_SPACES = frozenset({"ja", "zh"})
 # Languages with compounds or without spaces: parts of words match.
 _COMPOUNDING = frozenset({"de", "ko", "ja", "zh"})
 _NO_FILTERS = Filters()
@@ -102,6 +109,7 @@ class SqliteCatalogue:
         self._pictures: dict[int, Picture] = {}
         self._rank = functools.lru_cache(maxsize=512)(self._find_ranking)
         self._score = functools.lru_cache(maxsize=2048)(self._find_scores)
+        self._names = functools.lru_cache(maxsize=len(LANGUAGES))(self._read_names)
         self._vocabulary = functools.lru_cache(maxsize=len(LANGUAGES))(self._read_vocabulary)
 
     def __len__(self) -> int:
@@ -151,7 +159,7 @@ class SqliteCatalogue:
             first_id: This picture is first, whether it matches or not.
             now: Aware; the end of the `freshness` interval.
         """
-        ranking = self._rank(text, language if language in LANGUAGES else "en")
+        ranking = self._ranking(text, language)
         numbers: Sequence[int] = ranking.numbers
         if filters != _NO_FILTERS:
             pictures = self._load(numbers)
@@ -216,8 +224,9 @@ class SqliteCatalogue:
 
     def related(self, text: str, *, language: str, limit: int) -> tuple[str, ...]:
         """Return related queries with results: names and keywords of the best hits."""
+        numbers = self._ranking(text, language).numbers[:24]
         language = language if language in LANGUAGES else "en"
-        pictures = self._load(self._rank(text, language).numbers[:24])
+        pictures = self._load(numbers)
         names = [picture.names.get(language, picture.names["en"]) for picture in pictures]
         shared = Counter(word for picture in pictures for word in picture.keywords)
         keywords = [word for word, count in shared.most_common(limit) if count > 1 and language == "en"]
@@ -255,11 +264,14 @@ class SqliteCatalogue:
             self._on_close()
             self._on_close = None
 
-    def _find_ranking(self, text: str, language: str) -> _Ranking:
-        query = SearchQuery.parse(text)
-        altered = self._respelled(text, query, language)
+    def _ranking(self, text: str, language: str) -> _Ranking:
+        return self._rank(text, language if language in LANGUAGES else "en", language)
+
+    def _find_ranking(self, text: str, language: str, known_language: str) -> _Ranking:
+        query = SearchQuery.parse(text, language, self._names(language))
+        altered = self._corrected(text, query, language, known_language)
         if altered is not None:
-            query = SearchQuery.parse(altered)
+            query = SearchQuery.parse(altered, language, self._names(language))
         ranking = self._ranked(query, language)
         return attrs.evolve(ranking, altered_query=altered)
 
@@ -268,36 +280,74 @@ class SqliteCatalogue:
             rows = self._rows("SELECT id FROM pictures ORDER BY last, id")
             return _Ranking(tuple(int(number) for (number,) in rows), None, matched_all=True)
         unwanted = {number for term in query.excluded for number in self._score(term, language)}
-        groups = [_united(self._score(term, language) for term in group) for group in query.groups]
+        titles = self._titled(query.title, language)
+        if query.title_only:
+            return _Ranking(tuple(sorted(titles.keys() - unwanted)), None, matched_all=True)
+        groups = [_united(self._score(term, language) for term in group.terms) for group in query.groups]
+        self._add_joined(query, groups, language)
         anywhere = {number for scores in groups for number in scores} - unwanted
         together = {number for number in anywhere if all(number in scores for scores in groups)}
-        matched_all = bool(together) or len(groups) < 2
-        wanted = together if matched_all else anywhere
-        titles = self._titled(query, language)
+        required = [scores for group, scores in zip(query.groups, groups, strict=True) if group.is_required]
+        wanted = together or {number for number in anywhere if all(number in scores for scores in required)}
+        matched_all = bool(together) or len(groups) < 2 or not wanted
+        own_titles = [self._titled(group.word, language) if group.word else {} for group in query.groups]
+        heads = frozenset(query.title.split())
+        names = dict(zip(wanted, self._load(list(wanted)), strict=True))
         last = self._last
 
         def order(number: int) -> tuple[bool, int, float, int]:
             scores = [scores[number] for scores in groups if number in scores]
-            return number in last, -len(scores), -sum(scores) - titles.get(number, 0.0), number
+            relevance = sum(scores) + titles.get(number, 0.0)
+            relevance += _TERM_TITLE_SHARE * sum(found.get(number, 0.0) for found in own_titles)
+            relevance += _head_bonus(names[number], language, heads)
+            return number in last, -len(scores), -relevance, number
 
         return _Ranking(tuple(sorted(wanted, key=order)), None, matched_all)
 
+    def _add_joined(self, query: SearchQuery, groups: list[dict[int, float]], language: str) -> None:
+        """Let two neighbouring words match a compound: "snow man" finds "snowman"."""
+        for at, (first, second) in enumerate(pairwise(query.groups)):
+            if first.word is None or second.word is None or is_run(first.word + second.word):
+                continue
+            compound = Term((first.word + second.word,))
+            for number, score in self._word_scores(compound, language).items():
+                for scores in groups[at : at + 2]:
+                    scores[number] = max(scores.get(number, 0.0), score)
+
     def _find_scores(self, term: Term, language: str) -> Mapping[int, float]:
         """Return the pictures of a term with their relevance: in the language and English, else in any language."""
-        found = self._matches("words", language, term.expression())
-        if language != "en":
-            for number, score in self._matches("words", "en", term.expression()).items():
-                found[number] = max(found.get(number, 0.0), score * _ENGLISH_SHARE)
+        if term.is_english:
+            return self._matches("words", "en", term.expression())
+        found = self._word_scores(term, language)
+        if term.is_color:
+            return found
         if language in _COMPOUNDING or not found:
             for number, score in self._parts(term, language).items():
                 found.setdefault(number, score * _PART_SHARE)
+        if not found:
+            found = self._split(term, language)
         if found:
             return found
         return _united(self._matches("words", other, term.expression()) for other in LANGUAGES)
 
+    def _word_scores(self, term: Term, language: str) -> dict[int, float]:
+        found = self._matches("words", language, term.expression())
+        if language != "en":
+            for number, score in self._matches("words", "en", term.expression()).items():
+                found[number] = max(found.get(number, 0.0), score * _ENGLISH_SHARE)
+        return found
+
+    def _split(self, term: Term, language: str) -> dict[int, float]:
+        """Return the pictures of a compound written as two words: "hotdog" finds "hot dog"."""
+        if term.is_phrase or len(term.tokens) != 1 or not term.tokens[0].isalpha() or is_run(term.tokens[0]):
+            return {}
+        word = term.tokens[0]
+        phrases = (Term((word[:at], word[at:]), is_phrase=True) for at in range(3, len(word) - 2))
+        return _united(self._word_scores(phrase, language) for phrase in phrases)
+
     def _parts(self, term: Term, language: str) -> dict[int, float]:
         # The trigram index needs three letters.
-        if len(term.tokens) != 1 or len(term.tokens[0]) < 3:
+        if term.is_phrase or len(term.tokens) != 1 or len(term.tokens[0]) < 3:
             return {}
         return self._matches("parts", language, f'"{term.tokens[0]}"')
 
@@ -311,33 +361,53 @@ class SqliteCatalogue:
         # FTS5 returns smaller numbers for better matches, and 0 for a word that is in every row.
         return {int(number): max(0.01, -float(score)) for number, score in rows}
 
-    def _titled(self, query: SearchQuery, language: str) -> dict[int, float]:
-        """Return the pictures whose name equals the query, each with a bonus."""
-        title = " ".join(token for group in query.groups for token in group[0].tokens)
+    def _titled(self, title: str, language: str) -> dict[int, float]:
+        """Return the pictures whose name or alias equals a text, each with a bonus."""
         rows = self._rows(
-            "SELECT picture, language FROM titles WHERE title = ? AND language IN (?, 'en')",
+            "SELECT picture, language FROM titles WHERE title = ? AND language IN (?, 'en', 'alias')",
             (title, language),
         )
-        return {int(number): _TITLE_BONUS * (1.0 if own == language else _ENGLISH_SHARE) for number, own in rows}
+        found: dict[int, float] = {}
+        for number, own in rows:
+            share = 1.0 if own == language else _ALIAS_SHARE if own == "alias" else _ENGLISH_SHARE
+            found[int(number)] = max(found.get(int(number), 0.0), _TITLE_BONUS * share)
+        return found
 
-    def _respelled(self, text: str, query: SearchQuery, language: str) -> str | None:
+    def _corrected(self, text: str, query: SearchQuery, language: str, known_language: str) -> str | None:
         """Return the query with corrected spelling, or None if nothing is corrected."""
-        replaced: dict[str, str] = {}
-        for term in (term for group in query.groups for term in group if not term.is_phrase):
-            if len(term.tokens) == 1 and not self._score(term, language):
-                better = correction(term.tokens[0], self._vocabulary(language))
-                if better is not None:
-                    replaced[term.tokens[0]] = better
-        if not replaced:
+        corrections: dict[str, str] = {}
+        for group in query.groups:
+            word = group.word
+            if (
+                word is None
+                or group.is_required
+                or query.title_only
+                or any(self._score(t, language) for t in group.terms)
+            ):
+                continue
+            better = correct(without_accents(word), known_language, self._vocabulary(language))
+            if better is not None:
+                corrections[word] = better
+        if not corrections:
             return None
-        return " ".join(_replaced(piece, replaced) for piece in text.split())
+        return " ".join(_replaced(piece, corrections) for piece in text.split())
 
-    def _read_vocabulary(self, language: str) -> Mapping[str, int]:
-        rows = self._rows(
-            "SELECT word, sum(frequency) FROM vocabulary WHERE language IN (?, 'en') GROUP BY word",
-            (language,),
-        )
-        return {str(word): int(frequency) for word, frequency in rows}
+    def _read_vocabulary(self, language: str) -> frozenset[str]:
+        rows = self._rows("SELECT DISTINCT word FROM vocabulary WHERE language IN (?, 'en')", (language,))
+        return frozenset(without_accents(str(word)) for (word,) in rows)
+
+    def _read_names(self, language: str) -> frozenset[str]:
+        """Return the words of names in a language without spaces, for the segmentation of queries."""
+        if language not in _WITHOUT_SPACES:
+            return frozenset()
+        rows = self._rows("SELECT title FROM titles WHERE language = ?", (language,))
+        found: set[str] = set()
+        for (title,) in rows:
+            for word in str(title).split():
+                parts = "".join(" " if is_particle(c, language) else c for c in word).split()
+                # Parts of kana alone are mostly endings of verbs.
+                found |= {word, *(part for part in parts if any("\u3400" <= c <= "\u9fff" for c in part))}
+        return frozenset(found)
 
     @functools.cached_property
     def _last(self) -> frozenset[int]:
@@ -386,9 +456,24 @@ def _united(found: Iterable[Mapping[int, float]]) -> dict[int, float]:
     return united
 
 
+def _head_bonus(picture: Picture, language: str, tokens: frozenset[str]) -> float:
+    """Return a bonus if the main word of a name is in the query: "moon" is a crescent moon rather than a moon cake.
+
+    It is the last word in English, and the first in Romance languages. "No bicycles" is not what a query means.
+    """
+    bonus = 0.0
+    for code in {language, "en"}:
+        words = title_key(picture.names.get(code, "")).split()
+        if not words:
+            continue
+        head = words[0] if code in _HEAD_FIRST else words[-1]
+        if head in tokens:
+            bonus = _HEAD_BONUS
+        if words[0] == "no" and "no" not in tokens:
+            return -_HEAD_BONUS
+    return -_HEAD_BONUS if picture.category == "smileys" and not bonus and "face" not in tokens else bonus
+
+
 def _replaced(piece: str, words: Mapping[str, str]) -> str:
     tokens = query_tokens(piece)
-    if len(tokens) != 1 or tokens[0] not in words:
-        return piece
-    start = "-" if piece.startswith("-") else ""
-    return start + words[tokens[0]]
+    return words[tokens[0]] if len(tokens) == 1 and tokens[0] in words and piece[0] not in '+-"' else piece

@@ -45,31 +45,37 @@ def _word() -> re.Pattern[str]:
 
 def index_tokens(text: str) -> Iterator[str]:
     """Yield the index tokens of a text. A run without spaces yields each character and each pair of neighbours."""
-    for word in words(fold(text)):
-        position = 0
-        for run in _RUN.finditer(word):
-            if run.start() > position:
-                yield word[position : run.start()]
-            yield from run[0]
-            yield from _pairs(run[0])
-            position = run.end()
-        if position < len(word):
-            yield word[position:]
+    for part in split_runs(text):
+        if is_run(part):
+            yield from part
+            yield from _pairs(part)
+        else:
+            yield part
 
 
 def query_tokens(text: str) -> tuple[str, ...]:
     """Return the tokens that a match must contain: as `index_tokens`, but only the pairs of a run."""
     found: list[str] = []
+    for part in split_runs(text):
+        found += (_pairs(part) or [part]) if is_run(part) else [part]
+    return tuple(found)
+
+
+def split_runs(text: str) -> list[str]:
+    """Split the words of a text into runs without spaces and other parts; folded."""
+    parts: list[str] = []
     for word in words(fold(text)):
         position = 0
         for run in _RUN.finditer(word):
-            if run.start() > position:
-                found.append(word[position : run.start()])
-            found.extend(_pairs(run[0]) or run[0])
+            parts += [word[position : run.start()], run[0]]
             position = run.end()
-        if position < len(word):
-            found.append(word[position:])
-    return tuple(found)
+        parts.append(word[position:])
+    return [part for part in parts if part]
+
+
+def is_run(text: str) -> bool:
+    """Return whether a folded text consists of characters that are written without spaces."""
+    return _RUN.fullmatch(text) is not None
 
 
 def _pairs(run: str) -> list[str]:
