@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from ..catalogue.image_decoding import UPLOAD_LIMIT, decode_image
 from ..catalogue.interface import Catalogue
+from ..catalogue.perceptual_hash import is_same_picture
 from ..catalogue.picture import Picture
 from .answers import AnswerContext, envelope
 from .details_modules import ModuleInput, describe
@@ -25,9 +26,6 @@ from .tokens import insights_token, read_token
 
 MAX_IMAGE = 1_048_576
 """Largest picture in bytes, uploaded or named by `imgUrl` (1 MB)."""
-
-SAME = 6
-"""Largest Hamming distance of the perceptual hashes of two renderings of the same picture."""
 
 _MAX_BODY = MAX_IMAGE + 16_384
 _MAX_DRAINED = 16 * MAX_IMAGE
@@ -135,7 +133,7 @@ def _resolve_upload(catalogue: Catalogue, upload: bytes, region: Region | None) 
 
 def _resolve_hash(catalogue: Catalogue, phash: int) -> ResolvedImage:
     nearest = catalogue.similar(phash, limit=1)
-    if nearest and (nearest[0].phash ^ phash).bit_count() <= SAME:
+    if nearest and is_same_picture(nearest[0].phash, phash):
         return ResolvedImage(nearest[0], phash)
     return ResolvedImage(None, phash)
 

@@ -69,8 +69,8 @@ def read_token(text: str) -> Token | None:
     image_id, seen_as = parts.get("mid"), parts.get("bcid")
     if image_id is not None:
         return Token(image_id.upper(), None) if re.fullmatch(r"[0-9A-Fa-f]{40}", image_id) else None
-    if seen_as is not None and re.fullmatch(r"[0-9A-Fa-f]{32}", seen_as):
-        return Token(None, int(seen_as[:16], 16))
+    if seen_as is not None and re.fullmatch(r"[0-9A-Fa-f]{32,512}", seen_as):
+        return Token(None, int(seen_as[:-16], 16))
     return None
 
 

@@ -19,7 +19,7 @@ from .emoji_names import LANGUAGES
 from .picture import Picture
 from .tokenizer import fold, index_tokens, title_key
 
-VERSION = 5
+VERSION = 7
 """Part of the fingerprint: an index file of another version is rebuilt."""
 
 RenderSpec = dict[str, Any]

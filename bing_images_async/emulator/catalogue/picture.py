@@ -45,7 +45,7 @@ class Picture:
     date_published: datetime
     """Time of discovery (aware, UTC), for the filter `freshness`."""
     phash: int
-    """64-bit perceptual hash, unsigned: few differing bits mean similar pictures."""
+    """Perceptual hash, unsigned: few differing bits mean similar pictures."""
     attribution: str
     license_name: str
     license_url: str

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from heapq import nsmallest
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -19,12 +18,13 @@ from . import thumbnail_renderer
 from .emoji_names import LANGUAGES
 from .filters import accepts
 from .index_file import LeftOut, RenderSpec, from_json
-from .languages import is_particle
+from .languages import is_particle, is_stop_word
 from .perceptual_hash import fingerprint
 from .picture import Filters, Hits, Picture
 from .query_parser import SearchQuery, Term
+from .similarity import SimilarityIndex
 from .spelling import correct, without_accents
-from .tokenizer import is_run, query_tokens, title_key
+from .tokenizer import index_tokens, is_run, query_tokens, title_key
 
 # Weights of the columns name, keywords and facets (category, colour).
 _WEIGHTS = "10.0, 4.0, 1.5"
@@ -180,14 +180,18 @@ class SqliteCatalogue:
         return None if number is None else self._load([number])[0]
 
     def similar(self, phash: int, *, limit: int, exclude: str | None = None) -> tuple[Picture, ...]:
-        """Return the most similar pictures, nearest first."""
+        """Return the most similar pictures, nearest first.
+
+        Args:
+            phash: The hash of a picture.
+            limit: Largest number of pictures to return.
+            exclude: The id of the picture itself, if it is in this catalogue: its words count as well, and it is left
+                out. Without it only pictures that look alike are returned, perhaps none.
+        """
         excluded = self._number(exclude) if exclude is not None else None
-        nearest = nsmallest(
-            limit,
-            ((last, (own ^ phash).bit_count(), number) for number, own, last in self._hashes if number != excluded),
-            key=lambda entry: (entry[1], entry[0], entry[2]),
-        )
-        return tuple(self._load([number for _, _, number in nearest]))
+        if excluded is None:
+            return tuple(self._load(self._similarity.by_look(phash, limit)))
+        return tuple(self._load(self._similarity.by_look_and_words(phash, excluded, limit)))
 
     def fingerprint(self, data: bytes) -> int:
         """Return the perceptual hash of an encoded picture, for `similar`.
@@ -414,9 +418,12 @@ class SqliteCatalogue:
         return frozenset(int(number) for (number,) in self._rows("SELECT id FROM pictures WHERE last"))
 
     @functools.cached_property
-    def _hashes(self) -> list[tuple[int, int, bool]]:
-        rows = self._rows("SELECT id, phash, last FROM pictures")
-        return [(int(number), int(phash, 16), bool(last)) for number, phash, last in rows]
+    def _similarity(self) -> SimilarityIndex:
+        numbers = [int(number) for (number,) in self._rows("SELECT id FROM pictures ORDER BY id")]
+        pictures = zip(numbers, self._load(numbers), strict=True)
+        return SimilarityIndex(
+            (number, picture.phash, number in self._last, _similarity_words(picture)) for number, picture in pictures
+        )
 
     def _number(self, image_id: str) -> int | None:
         rows = self._rows(
@@ -454,6 +461,13 @@ def _united(found: Iterable[Mapping[int, float]]) -> dict[int, float]:
         for number, score in scores.items():
             united[number] = max(united.get(number, 0.0), score)
     return united
+
+
+def _similarity_words(picture: Picture) -> frozenset[str]:
+    """Return the words that tell the kind of a picture."""
+    texts = (picture.names.get("en", ""), *picture.keywords)
+    words = (word for text in texts for word in index_tokens(text))
+    return frozenset({f"category {picture.category}", *(word for word in words if not is_stop_word(word, "en"))})
 
 
 def _head_bonus(picture: Picture, language: str, tokens: frozenset[str]) -> float:
