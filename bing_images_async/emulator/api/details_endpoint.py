@@ -20,7 +20,7 @@ from .answers import AnswerContext, envelope
 from .details_modules import ModuleInput, describe
 from .endpoint import ApiCall
 from .error_bodies import ServiceError, invalid, missing
-from .parameters import DetailsParameters, Region, read_details
+from .parameters import DETAILS_REFERENCES, DetailsParameters, Region, read_details
 from .service_state import Body, ServiceState
 from .tokens import insights_token, read_token
 
@@ -43,20 +43,22 @@ class ResolvedImage:
 
 
 async def details(state: ServiceState, call: ApiCall) -> Body:
-    uploaded = call.request.method == "POST"
-    parameters = read_details(call.reader, uploaded=uploaded)
-    if not uploaded:
+    has_reference = any(call.reader.text(name) is not None for name in DETAILS_REFERENCES)
+    # A POST may name an image as a GET does, with a body that has no picture.
+    may_upload = call.request.method == "POST" and not (has_reference and not _is_multipart(call.request))
+    parameters = read_details(call.reader, uploaded=may_upload)
+    if not may_upload:
         return Body(await state.run(write_insights, state, call.context, parameters, None))
     async with state.upload_limiter:
-        upload = await _read_in_time(call.request)
+        upload = await _read_in_time(call.request, is_optional=has_reference)
         return Body(await state.run(write_insights, state, call.context, parameters, upload))
 
 
-async def _read_in_time(request: Request) -> bytes:
+async def _read_in_time(request: Request, *, is_optional: bool) -> bytes | None:
     """Read an upload; a client that stops sending must not keep one of the few places."""
     try:
         with fail_after(_UPLOAD_SECONDS):
-            return await read_upload(request)
+            return await read_upload(request, is_optional=is_optional)
     except TimeoutError:
         raise HTTPException(408, f"The upload took more than {_UPLOAD_SECONDS:g} seconds.") from None
 
@@ -154,9 +156,12 @@ def crop(data: bytes, region: Region) -> bytes:
     return out.getvalue()
 
 
-async def read_upload(request: Request) -> bytes:
-    """Return the first file of a multipart body; the name of its part is ignored. Raises ServiceError (400)."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+async def read_upload(request: Request, *, is_optional: bool = False) -> bytes | None:
+    """Return the first file of a multipart body; the name of its part is ignored.
+
+    is_optional: return None for a multipart body without a file. Raises ServiceError (400).
+    """
+    if not _is_multipart(request):
         raise ServiceError(400, missing("image", "Send the picture as multipart/form-data, in a part named image."))
     body = await _read_bounded(request)
     try:
@@ -175,7 +180,13 @@ async def read_upload(request: Request) -> bytes:
                     return data
     finally:
         await form.close()
+    if is_optional:
+        return None
     raise ServiceError(400, missing("image", "The body has no part that is a file."))
+
+
+def _is_multipart(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 async def _read_bounded(request: Request) -> bytes:

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from .answers import AnswerContext
 from .auth import authenticate
 from .error_bodies import GatewayError, ServiceError, gateway_body, service_body
-from .links import base_url
-from .parameters import ParameterReader, read_market, read_ui_language
+from .links import Links, base_url
+from .parameters import ParameterReader, read_language, read_market, read_ui_language
 from .service_state import Body, ServiceState
 
 MAX_URL = 2_048
@@ -76,8 +76,9 @@ def _read_call(state: ServiceState, request: Request) -> ApiCall:
     languages = headers.get("accept-language")
     market = read_market(reader, languages)
     documented_only = headers.get("x-bingapis-sdk", "").lower() == "true"
-    ui_language = read_ui_language(reader, languages)
-    context = state.answer_context(base_url(request), market, ui_language, documented_only=documented_only)
+    language = read_language(reader, languages, market)
+    links = Links(base_url(request), market, read_ui_language(reader))
+    context = state.answer_context(links, language, documented_only=documented_only)
     return ApiCall(request, reader, context)
 
 

@@ -61,4 +61,4 @@ def in_country(country: str, tags: list[str]) -> str:
         for market in there:
             if language_of(market) == language_of(tag):
                 return market
-    return there[0] if there else best_fit(tags[0])
+    return there[0] if there else best_fit(tags[0] if tags else f"en-{country}")

@@ -33,6 +33,8 @@ class PageSlice:
 
     ranks: tuple[int, ...]
     next_offset: int
+    is_last: bool
+    """It has the last picture: the next page is empty."""
 
 
 @attrs.frozen
@@ -52,7 +54,7 @@ class ResultList:
         wanted = count - self._shortfall(offset, count)
         repeats_allowed = wanted // 4
         ranks: dict[int, None] = {}
-        position = offset
+        position, rank = offset, 0
         for position, rank, repeated in self._walk(offset):  # noqa: B007 - used after the loop
             if rank >= total:
                 break
@@ -64,16 +66,27 @@ class ResultList:
                 break
             else:
                 ranks[rank] = None
-        return PageSlice(tuple(ranks), position)
+        return PageSlice(tuple(ranks), position, is_last=rank >= total)
 
-    def estimate(self, offset: int, total: int) -> int:
-        """Return `totalEstimatedMatches`: too high at first, closer to the total later, exact for short lists."""
-        if total <= 20:
+    def estimate(self, offset: int, total: int, *, is_last: bool) -> int:
+        """Return `totalEstimatedMatches`: too high at first, closer to the total later, and exact on the last page.
+
+        Before the last page it exceeds `nextOffset`: clients that stop at the estimate get all pictures.
+        """
+        if is_last:
             return total
-        progress = min(1.0, offset / total)
+        end = self._end(total)
+        progress = min(1.0, offset / end)
         generous = 0.25 * fraction(self.key, "estimate") * (1.0 - progress)
-        jitter = 0.04 * (fraction(self.key, "jitter", offset) - 0.5)
-        return round(total * (1.0 + generous + jitter))
+        jitter = 0.04 * fraction(self.key, "jitter", offset)
+        return round(end * (1.0 + generous + jitter))
+
+    def _end(self, total: int) -> int:
+        """Return the position after the last picture."""
+        block, rest = divmod(max(0, total - 1), _NEW)
+        repeats = self._repeats(block)
+        slots = [slot for slot in range(_BLOCK) if slot not in repeats]
+        return block * _BLOCK + slots[rest] + 1
 
     def _walk(self, offset: int) -> Iterator[tuple[int, int, int | None]]:
         """Yield (position, rank of the next new picture, rank of the repeated picture or None) from `offset` on."""

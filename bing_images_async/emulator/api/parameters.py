@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 import attrs
 
+from ..catalogue.emoji_names import LANGUAGES
 from ..catalogue.picture import Filters
 from .error_bodies import ErrorEntry, ServiceError, invalid, missing
-from .markets import COUNTRIES, accepted_languages, best_fit, in_country
+from .markets import COUNTRIES, accepted_languages, best_fit, in_country, language_of
 
 DEFAULT_COUNT, MAX_COUNT = 35, 150
 MAX_SHORT = 65_535
@@ -105,7 +106,7 @@ class ParameterReader:
 
 
 def read_market(reader: ParameterReader, accept_language: str | None) -> str:
-    """Return the market of the answer: `mkt`, else `cc` with `Accept-Language`, else en-US."""
+    """Return the market of the answer: `mkt`, else that of `cc` and `Accept-Language`, else en-US."""
     reader.exclude("mkt", "cc")
     tags = accepted_languages(accept_language or "")
     market, country = reader.text("mkt"), reader.text("cc")
@@ -116,20 +117,27 @@ def read_market(reader: ParameterReader, accept_language: str | None) -> str:
     if country is not None:
         if country.upper() not in COUNTRIES:
             reader.errors.append(invalid("cc", country, "A country code of the API's list is expected."))
-        elif not tags:
-            reader.errors.append(missing("Accept-Language", "cc needs the Accept-Language header beside it."))
-        else:
+        else:  # the documentation requires Accept-Language as well; the official SDK does not send it
             return in_country(country.upper(), tags)
     return best_fit(tags[0]) if tags else best_fit("en-US")
 
 
-def read_ui_language(reader: ParameterReader, accept_language: str | None) -> str:
-    """Return the language of links and pages, as in HTML's `lang`; unknown ones become English."""
+def read_language(reader: ParameterReader, accept_language: str | None, market: str) -> str:
+    """Return the language of names: that of the requested market, also if the API has no such market."""
+    tags = [reader.text("mkt") or "", *accepted_languages(accept_language or "")]
+    wanted = next(filter(None, tags), market) if reader.text("cc") is None else market
+    language = language_of(wanted)
+    return language if language in LANGUAGES else language_of(market)
+
+
+def read_ui_language(reader: ParameterReader) -> str:
+    """Return the language of links and pages, as in HTML's `lang`; unknown ones become English.
+
+    The documentation excludes `setLang` with `Accept-Language`; but browsers send that header with every request.
+    """
     given = reader.text("setLang")
     if given is None:
         return "en"
-    if accept_language is not None:
-        reader.errors.append(invalid("setLang", given, "setLang and Accept-Language are mutually exclusive."))
     if not _LANGUAGE.fullmatch(given) or given.lower() == "zh":
         return "en"
     return "ja" if given.lower() == "jp" else given.lower()  # the API writes Japanese `jp`
@@ -224,11 +232,14 @@ class DetailsParameters:
     family_friendly_only: bool
 
 
+DETAILS_REFERENCES = ("insightsToken", "imgUrl", "id")
+"""The parameters that name an image."""
+
+
 def read_details(reader: ParameterReader, *, uploaded: bool) -> DetailsParameters:
     """Read the parameters of details. Raises ServiceError (400) with all errors."""
     reader.exclude("insightsToken", "imgUrl")
-    names = ("insightsToken", "imgUrl", "id")
-    if not uploaded and all(reader.text(name) is None for name in names):
+    if not uploaded and all(reader.text(name) is None for name in DETAILS_REFERENCES):
         reader.errors.append(missing("insightsToken", "Send insightsToken, imgUrl or a picture in the body of a POST."))
     parameters = DetailsParameters(
         token=reader.text("insightsToken"),

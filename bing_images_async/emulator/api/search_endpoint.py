@@ -47,24 +47,22 @@ def write_page(state: ServiceState, context: AnswerContext, parameters: SearchPa
     page_slice = habits.page(parameters.offset, parameters.count, hits.total)
     pictures = [hits.pictures[rank - window.first] for rank in page_slice.ranks]
     searched = hits.altered_query or parameters.text
-    has_more = bool(pictures) and page_slice.next_offset <= MAX_SHORT
-    answer = envelope(
-        context,
-        "Images",
-        {
+    fields: Json = {"queryContext": query_context(parameters.text, hits)}
+    if pictures:  # real answers without images have no other fields
+        fields = {
             # The API writes it relative and without quoting blanks.
             "readLink": f"images/search?q={parameters.text}",
             "webSearchUrl": context.links.web_search(parameters.text),
-            "queryContext": query_context(parameters.text, hits),
-            "totalEstimatedMatches": habits.estimate(parameters.offset, hits.total),
-            "nextOffset": page_slice.next_offset if has_more else None,
+            **fields,
+            "totalEstimatedMatches": habits.estimate(parameters.offset, hits.total, is_last=page_slice.is_last),
+            "nextOffset": page_slice.next_offset if page_slice.next_offset <= MAX_SHORT else None,
             "currentOffset": parameters.offset,
-            "value": [
-                image(context, picture, parameters.text, search_token(picture.image_id, parameters.text))
-                for picture in pictures
-            ],
-        },
-    )
+        }
+    fields["value"] = [
+        image(context, picture, parameters.text, search_token(picture.image_id, parameters.text))
+        for picture in pictures
+    ]
+    answer = envelope(context, "Images", fields)
     if parameters.offset == 0 and pictures:
         answer |= suggestions(state.catalogue, context, searched, pictures, hits)
     return SearchPage(Body(msgspec.json.encode(answer)), searched if pictures and hits.matched_all else None)

@@ -14,7 +14,6 @@ from ..catalogue.interface import Catalogue
 from ..lru_cache import LruCache
 from .answers import AnswerContext
 from .links import Links
-from .markets import language_of
 from .search_history import History
 
 _MAX_UPLOADS = 4
@@ -91,12 +90,12 @@ class ServiceState:
             return await to_thread.run_sync(function, *arguments)
         return function(*arguments)
 
-    def answer_context(self, base: str, market: str, ui_language: str, *, documented_only: bool) -> AnswerContext:
-        """Return the context of an answer for a market and a language of links."""
+    def answer_context(self, links: Links, language: str, *, documented_only: bool) -> AnswerContext:
+        """Return the context of an answer with names in a language."""
         today = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
         return AnswerContext(
-            links=Links(base, market, ui_language),
-            language=language_of(market),
+            links=links,
+            language=language,
             seed=self.seed,
             documented_only=documented_only,
             invent_modules=self.invent_modules,

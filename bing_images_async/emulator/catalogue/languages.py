@@ -20,6 +20,7 @@ __all__ = [
     "is_stop_word",
     "known_words",
     "simplified",
+    "singular",
     "words_of_color",
 ]
 
@@ -32,6 +33,15 @@ def is_stop_word(token: str, language: str) -> bool:
 def is_filler(token: str) -> bool:
     """Return whether a folded token says only that a picture is wanted."""
     return token in _fillers()
+
+
+def singular(word: str) -> str:
+    """Return the singular of a regular English plural, else the word."""
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
 
 
 def elisions(language: str) -> frozenset[str]:

@@ -16,9 +16,9 @@ from PIL import Image
 from ..lru_cache import LruCache
 from . import thumbnail_renderer
 from .emoji_names import LANGUAGES
-from .filters import accepts
+from .filters import COLORS as COLOR_NAMES, accepts
 from .index_file import LeftOut, RenderSpec, from_json
-from .languages import is_particle, is_stop_word
+from .languages import color_of, is_particle, is_stop_word, singular
 from .perceptual_hash import fingerprint
 from .picture import Filters, Hits, Picture
 from .query_parser import SearchQuery, Term
@@ -34,8 +34,9 @@ _PART_SHARE = 0.3
 _TITLE_BONUS = 25.0
 _ALIAS_SHARE = 0.9
 _TERM_TITLE_SHARE = 0.4
-_HEAD_BONUS = 4.0
+_NAME_BONUS = 2.0
 _HEAD_FIRST = frozenset({"es", "fr", "it", "pt", "id"})
+_COLORS = frozenset(map(str.lower, COLOR_NAMES))
 _WITHOUT_SPACES = frozenset({"ja", "zh"})
 # Languages with compounds or without spaces: parts of words match.
 _COMPOUNDING = frozenset({"de", "ko", "ja", "zh"})
@@ -295,7 +296,7 @@ class SqliteCatalogue:
         wanted = together or {number for number in anywhere if all(number in scores for scores in required)}
         matched_all = bool(together) or len(groups) < 2 or not wanted
         own_titles = [self._titled(group.word, language) if group.word else {} for group in query.groups]
-        heads = frozenset(query.title.split())
+        heads = frozenset(map(singular, query.title.split()))
         names = dict(zip(wanted, self._load(list(wanted)), strict=True))
         last = self._last
 
@@ -303,7 +304,7 @@ class SqliteCatalogue:
             scores = [scores[number] for scores in groups if number in scores]
             relevance = sum(scores) + titles.get(number, 0.0)
             relevance += _TERM_TITLE_SHARE * sum(found.get(number, 0.0) for found in own_titles)
-            relevance += _head_bonus(names[number], language, heads)
+            relevance += _name_bonus(names[number], language, heads)
             return number in last, -len(scores), -relevance, number
 
         return _Ranking(tuple(sorted(wanted, key=order)), None, matched_all)
@@ -367,9 +368,10 @@ class SqliteCatalogue:
 
     def _titled(self, title: str, language: str) -> dict[int, float]:
         """Return the pictures whose name or alias equals a text, each with a bonus."""
+        forms = (title, " ".join(map(singular, title.split())))
         rows = self._rows(
-            "SELECT picture, language FROM titles WHERE title = ? AND language IN (?, 'en', 'alias')",
-            (title, language),
+            "SELECT picture, language FROM titles WHERE title IN (?, ?) AND language IN (?, 'en', 'alias')",
+            (*forms, language),
         )
         found: dict[int, float] = {}
         for number, own in rows:
@@ -470,22 +472,28 @@ def _similarity_words(picture: Picture) -> frozenset[str]:
     return frozenset({f"category {picture.category}", *(word for word in words if not is_stop_word(word, "en"))})
 
 
-def _head_bonus(picture: Picture, language: str, tokens: frozenset[str]) -> float:
-    """Return a bonus if the main word of a name is in the query: "moon" is a crescent moon rather than a moon cake.
+def _name_bonus(picture: Picture, language: str, tokens: frozenset[str]) -> float:
+    """Return a bonus or malus for what a name says besides the words of the query.
 
-    It is the last word in English, and the first in Romance languages. "No bicycles" is not what a query means.
+    "moon" is a crescent moon rather than a moon cake: the main word of a name counts, which is the last one in English
+    and the first one in Romance languages. "bicycle" is not "no bicycles", "hat" no face with a hat, and "red flower"
+    no white flower.
     """
-    bonus = 0.0
-    for code in {language, "en"}:
-        words = title_key(picture.names.get(code, "")).split()
-        if not words:
-            continue
-        head = words[0] if code in _HEAD_FIRST else words[-1]
-        if head in tokens:
-            bonus = _HEAD_BONUS
-        if words[0] == "no" and "no" not in tokens:
-            return -_HEAD_BONUS
-    return -_HEAD_BONUS if picture.category == "smileys" and not bonus and "face" not in tokens else bonus
+    words = title_key(picture.names["en"]).split()
+    if (words[:1] == ["no"] and "no" not in tokens) or (picture.category == "smileys" and "face" not in tokens):
+        return -_NAME_BONUS
+    colors = {color for token in tokens if (color := _color_in(token, language)) is not None}
+    if colors and any(color not in {None, *colors} for color in (_color_in(word, "en") for word in words)):
+        return -_NAME_BONUS
+    if len(tokens) > 1:
+        return 0.0
+    own = title_key(picture.names.get(language, "")).split() or words
+    heads = [*words[-1:], *(own[:1] if language in _HEAD_FIRST else own[-1:])]
+    return _NAME_BONUS if any(singular(head) in tokens for head in heads) else 0.0
+
+
+def _color_in(token: str, language: str) -> str | None:
+    return token if token in _COLORS else color_of(token, language)
 
 
 def _replaced(piece: str, words: Mapping[str, str]) -> str:
