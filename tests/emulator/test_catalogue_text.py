@@ -9,7 +9,7 @@ from bing_images_async.emulator.catalogue.tokenizer import fold, index_tokens, q
 
 def terms(text: str) -> list[list[str]]:
     """The groups of a query, each term as its tokens joined by blanks."""
-    return [[" ".join(term.tokens) for term in group] for group in SearchQuery.parse(text).groups]
+    return [[" ".join(term.tokens) for term in group.terms] for group in SearchQuery.parse(text).groups]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from bing_images_async.emulator.api.parameters import (
     ParameterReader,
     Region,
     read_details,
+    read_language,
     read_market,
     read_search,
     read_ui_language,
@@ -108,6 +109,10 @@ def test_shopping_is_for_one_market_only() -> None:
         ({"cc": "ch"}, "it;q=0.3, fr;q=0.9", "fr-CH"),
         ({"cc": "CH"}, "it", "fr-CH"),
         ({"cc": "PT"}, "pt", "pt-BR"),
+        ({"cc": "DE"}, None, "de-DE"),
+        ({"cc": "be"}, None, "nl-BE"),
+        ({"cc": "SA"}, None, "en-US"),
+        ({"cc": "CA"}, "", "en-CA"),
         ({}, "ja,en;q=0.5", "ja-JP"),
     ],
 )
@@ -120,7 +125,6 @@ def test_the_market(values: dict[str, str], languages: str | None, market: str) 
 @pytest.mark.parametrize(
     ("values", "languages", "fault"),
     [
-        ({"cc": "DE"}, None, ("ParameterMissing", "Accept-Language", "")),
         ({"cc": "XY"}, "de", ("ParameterInvalidValue", "cc", "XY")),
         ({"mkt": "german"}, None, ("ParameterInvalidValue", "mkt", "german")),
         ({"mkt": "de-DE", "cc": "DE"}, "de", ("ParameterInvalidValue", "cc", "DE")),
@@ -133,13 +137,32 @@ def test_faults_of_the_market(values: dict[str, str], languages: str | None, fau
 
 
 def test_set_lang() -> None:
-    """Japanese is `jp` to the API, plain `zh` is English, and it comes without Accept-Language."""
-    assert [read_ui_language(reader(setLang=tag), None) for tag in ("de", "jp", "zh", "fr-CA", "?")] == [
+    """Japanese is `jp` to the API, and plain `zh` is English."""
+    assert [read_ui_language(reader(setLang=tag)) for tag in ("de", "jp", "zh", "fr-CA", "?")] == [
         "de", "ja", "en", "fr-ca", "en",
     ]  # fmt: skip
-    one = reader(setLang="de")
-    read_ui_language(one, "de")
-    assert faults(one) == [("ParameterInvalidValue", "setLang", "de")]
+
+
+@pytest.mark.parametrize(
+    ("values", "languages", "language"),
+    [
+        ({"mkt": "de-DE"}, "fr", "de"),
+        ({"mkt": "ar-SA"}, None, "ar"),
+        ({"mkt": "fa-IR"}, None, "fa"),
+        ({"mkt": "id-ID"}, None, "id"),
+        ({"mkt": "xx-JP"}, None, "ja"),
+        ({}, "ar-EG,en;q=0.5", "ar"),
+        ({}, "sw,ar;q=0.5", "en"),
+        ({"cc": "DE"}, "ar", "de"),
+        ({}, None, "en"),
+    ],
+)
+def test_read_language_of_a_request_is_that_of_the_market_asked_for(
+    values: dict[str, str], languages: str | None, language: str
+) -> None:
+    """Names are shown in Arabic, Persian and Indonesian, though the API has no such market."""
+    one = reader(**values)
+    assert read_language(one, languages, read_market(one, languages)) == language
 
 
 def test_accept_language_is_ranked() -> None:
