@@ -1,10 +1,13 @@
-"""Decoding of image files within limits of memory, one at a time."""
+"""Decoding of image files within limits of memory, one at a time, in one thread."""
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
@@ -14,14 +17,14 @@ __all__ = ["FOLDER_LIMIT", "UPLOAD_LIMIT", "decode_image", "opened_image"]
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "AVIF")
 """Pillow has decoders of more formats; some of them start other programs."""
 
-UPLOAD_LIMIT = 40 * 2**20
+UPLOAD_LIMIT = 36 * 2**20
 """Largest memory, in bytes, of the pixels of an uploaded picture while it is decoded."""
 FOLDER_LIMIT = 512 * 2**20
 """The same for a file of the user's folder."""
 
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 # These decoders keep frames of their own besides Pillow's image.
-_DECODER_BYTES_PER_PIXEL = {"WEBP": 12, "AVIF": 8}
+_DECODER_BYTES_PER_PIXEL = {"WEBP": 20, "AVIF": 16}
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,8 +37,7 @@ _TRANSPOSITIONS = {
 _ORIENTATION = 0x0112
 _NEAREST = Image.Resampling.NEAREST
 
-_decoding = threading.RLock()
-"""One decoder at a time: the limits are those of the process."""
+_opening = threading.Lock()
 
 
 def decode_image(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) -> Image.Image:
@@ -52,6 +54,21 @@ def decode_image(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) 
     Raises:
         ValueError: The bytes are no picture, or one of an unknown format, or one with too many pixels.
     """
+    return _decoder(os.getpid()).submit(_decode, source, wanted, limit).result()
+
+
+@cache
+def _decoder(process: int) -> ThreadPoolExecutor:
+    """Return the thread that decodes all pictures of a process.
+
+    The limits hold for the process only if one picture is decoded at a time, and only if always by the same thread:
+    the C library keeps freed memory for each thread that allocated some.
+    """
+    del process  # a forked process has no threads, and needs one of its own
+    return ThreadPoolExecutor(1, thread_name_prefix="bing-images-decoder")
+
+
+def _decode(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) -> Image.Image:
     with opened_image(source) as image:
         coefficients = _progressive_bytes(image)
         image.draft("RGB", wanted)
@@ -67,14 +84,14 @@ def decode_image(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) 
 
 @contextmanager
 def opened_image(source: bytes | BinaryIO) -> Generator[Image.Image]:
-    """Open a picture, of which only the header is read. No other picture is decoded meanwhile.
+    """Open a picture, of which only the header is read. No other picture is opened meanwhile.
 
     Raises:
         ValueError: The bytes are no picture, or one of an unknown format. Errors of Pillow within the block become
             this error as well: on damaged files Pillow raises exceptions of nearly any class.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with _decoding, warnings.catch_warnings():
+    with _opening, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")  # on damaged files; they would reach stderr
         try:
             with Image.open(file, formats=FORMATS) as image:
