@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import tracemalloc
 from itertools import pairwise
 
 import attrs
@@ -246,3 +247,41 @@ def test_fingerprints_tell_keys_apart_and_do_not_show_them() -> None:
 def test_latency_is_drawn_afresh_for_each_request() -> None:
     drawn = [Latency(1.0, jitter=0.5).draw(f"0/{number}") for number in range(50)]
     assert all(one != other for one, other in pairwise(drawn))
+
+
+def long_record(number: int, pairs: int) -> Record:
+    query = tuple((f"name{place}", "x" * 50) for place in range(pairs))
+    return attrs.evolve(record(number), query=query)
+
+
+@pytest.mark.parametrize(("pairs", "requests"), [(0, 4_000), (1, 4_000), (60, 400), (900, 40)])
+def test_journal_of_many_requests_stays_within_its_limit(pairs: int, requests: int) -> None:
+    """Measured by the allocator, with 1 MiB instead of 16; the oldest records are dropped."""
+    limit = 2**20
+    journal = Journal(max_bytes=limit)
+    tracemalloc.start()
+    for number in range(1, requests):
+        journal.add(long_record(number, pairs))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    numbers = [one.number for one in journal.records]
+    assert limit / 3 < used < limit
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert numbers[-1] == requests - 1
+
+
+def test_journal_after_clear_has_room_again() -> None:
+    journal = Journal(max_bytes=200_000)
+    for number in range(1, 20):
+        journal.add(long_record(number, 100))
+    journal.clear()
+    journal.add(long_record(20, 100))
+    journal.add(long_record(21, 100))
+    assert [one.number for one in journal.records] == [20, 21]
+
+
+def test_journal_with_one_record_beyond_its_limit_is_empty() -> None:
+    journal = Journal(max_bytes=1_000)
+    journal.add(long_record(1, 100))
+    journal.finish(long_record(1, 100))
+    assert journal.records == ()

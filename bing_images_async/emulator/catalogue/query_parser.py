@@ -72,6 +72,8 @@ class SearchQuery:
     """The query is only `site:…`: all pictures match."""
     title: str
     """All tokens as one text: pictures with this name rank first."""
+    content_title: str
+    """The same without the words that have no content."""
     title_only: bool = False
     """The query consists of words without content: only names that equal it match."""
 
@@ -120,9 +122,14 @@ class SearchQuery:
             groups=tuple(significant or groups),
             excluded=tuple(excluded),
             everything=has_site and not groups,
-            title=" ".join(token for group in groups for token in group.terms[0].tokens),
+            title=_title(groups),
+            content_title=_title(significant),
             title_only=bool(groups) and not significant,
         )
+
+
+def _title(groups: list[Group]) -> str:
+    return " ".join(token for group in groups for token in group.terms[0].tokens)
 
 
 def override_query(text: str) -> str:

@@ -11,7 +11,7 @@ from .perceptual_hash import SIMILAR_DISTANCE, has_structure, hash_distance
 
 __all__ = ["SimilarityIndex"]
 
-_WORDS_SHARE = 0.7
+_WORDS_SHARE = 0.8
 _FARTHEST = 400
 
 

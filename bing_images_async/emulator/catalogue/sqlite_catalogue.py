@@ -286,6 +286,8 @@ class SqliteCatalogue:
             return _Ranking(tuple(int(number) for (number,) in rows), None, matched_all=True)
         unwanted = {number for term in query.excluded for number in self._score(term, language)}
         titles = self._titled(query.title, language)
+        if not query.title_only:
+            titles |= self._titled(query.content_title, language)
         if query.title_only:
             return _Ranking(tuple(sorted(titles.keys() - unwanted)), None, matched_all=True)
         groups = [_united(self._score(term, language) for term in group.terms) for group in query.groups]
