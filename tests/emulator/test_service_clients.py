@@ -51,12 +51,12 @@ async def test_search_beyond_the_end_has_the_fields_of_an_empty_answer() -> None
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("total", [1, 20, 120, 153, 400])
-@pytest.mark.parametrize("count", [1, 10, 35, 150])
+@pytest.mark.parametrize(
+    ("total", "count"),
+    [(total, count) for total in (1, 20, 120, 153, 400) for count in (1, 10, 35, 150) if total // count <= 40],
+)
 async def test_iterator_that_stops_at_the_estimate_gets_all_images(total: int, count: int) -> None:
     """npm's `cognitive-services` and many scripts: `while (offset < totalEstimatedMatches)`."""
-    if total // count > 60:
-        pytest.skip("many pages, nothing new")
     seen: set[str] = set()
     async with client(pictures(total)) as one:
         offset, estimate = 0, 1
