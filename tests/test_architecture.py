@@ -44,7 +44,7 @@ LONGEST = 350
 LONG: dict[str, str] = {
     "_session.py": "the public methods with their docstrings; what they do is elsewhere",
     "_protocol/decoding.py": "one converter: its hooks, the fields of models, partial decoding",
-    "emulator/indexed.py": "one class: the catalogue as a table of columns",
+    "emulator/catalogue/sqlite_catalogue.py": "one class: the catalogue as a table of columns",
 }
 """Files that may be longer, and why."""
 

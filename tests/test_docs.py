@@ -25,8 +25,7 @@ import bing_images_async
 from bing_images_async import errors
 from bing_images_async._protocol.request_building import Service
 from bing_images_async.cli.program import program
-from bing_images_async.emulator import open_openmoji
-from bing_images_async.emulator.faults import FAULTS
+from bing_images_async.emulator import FAULTS, open_openmoji
 from bing_images_async.params import CommonParams, DetailsParams, SearchParams
 
 ROOT = Path(__file__).parent.parent

@@ -1,30 +1,28 @@
-"""An Image Search API v7 service of our own: an ASGI app over a searchable catalogue of pictures.
+"""An Image Search API v7 service: an ASGI app over a searchable catalogue of pictures.
 
-picture, catalogue, …       what there is to find, and how it is found
-app                         create_app(): paths and settings
-gate, query, errors         a call on its way in: credentials, parameters, refusals
-search, details, trending   the three endpoints; paging has search's habits, modules the parts of details
-answers, links, tokens      what answers are made of
-media, pages                everything that the URLs in answers lead to
-server                      all of it on a socket
+app, server, local      the ASGI app, on a socket, and inside a session's process
+api/                    the endpoints: authentication, parameters, paging, answers, errors
+catalogue/              search, spelling, analysis (dominant colour, perceptual hash) and thumbnails of pictures:
+                        OpenMoji, a folder of the user, or synthetic ones
+faults/                 profiles, limits, latency, faults by kind, the journal of requests, `/__admin`
+web/                    image files and HTML pages that the URLs in answers lead to
 
-profile, faults, limits     how much it puts up with, and what goes wrong when
-refusals, hostile,
-detours, wires              what can go wrong: in place of answers, in their bodies, in paging, on the connection
-behaviour, stage, line      what befalls a request, and how that is done, on a socket or in process
-journal, admin              what came in, and control while it runs
+A request passes `faults.middleware` first, then `api.endpoint` and one of the endpoints, which call a `Catalogue`.
+A new fault is a function and an entry in the table of its kind: `faults/error_responses.py` (a reply instead of the
+answer), `body_faults.py`, `paging_faults.py` (a changed answer) or `connection_faults.py`.
 """
 
 try:
     from .app import create_app
-    from .behaviour import Emulator
-    from .catalogue import Catalogue, open_folder, open_openmoji
-    from .faults import FAULTS, FaultRule
-    from .journal import Journal, Record
-    from .picture import Filters, Hits, Picture
-    from .profile import PROFILES, Latency, Profile
+    from .catalogue.factories import open_folder, open_openmoji
+    from .catalogue.interface import Catalogue
+    from .catalogue.picture import Filters, Hits, Picture
+    from .catalogue.synthetic import synthetic
+    from .faults.emulator import Emulator
+    from .faults.fault_rules import FAULTS, FaultRule
+    from .faults.profiles import PROFILES, Latency, Profile
+    from .faults.request_journal import Journal, Record
     from .server import running_server, serve
-    from .synthetic import synthetic
 except ModuleNotFoundError as error:
     if error.name is not None and error.name.partition(".")[0] == "bing_images_async":
         raise

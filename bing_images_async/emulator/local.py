@@ -1,4 +1,4 @@
-"""The service inside a session's own process: an ASGI app whose catalogue is there while the session is."""
+"""The service inside a session's process: an ASGI app with a catalogue that is open while the session is."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any, Self
 from anyio import to_thread
 
 from .app import create_app
-from .behaviour import Emulator
-from .catalogue import Catalogue, open_folder, open_openmoji
-from .profile import Profile
+from .catalogue.factories import open_folder, open_openmoji
+from .catalogue.interface import Catalogue
+from .faults.emulator import Emulator
+from .faults.profiles import Profile
 
 __all__ = ["LocalService"]
 
@@ -21,8 +22,8 @@ __all__ = ["LocalService"]
 class LocalService:
     """An ASGI app. Entering it opens the catalogue, or builds it on first use, in a worker thread.
 
-    A `catalogue` that was passed in stays the caller's to close. `profile`: limits, latency and faults; raises
-    ValueError for one that there is not.
+    catalogue: used instead of opening one; it is not closed.
+    profile: limits, latency and faults. Raises ValueError for an unknown one.
     """
 
     def __init__(
@@ -34,28 +35,28 @@ class LocalService:
         profile: Profile | str | None = None,
     ) -> None:
         self._folder = None if folder is None else Path(folder)
-        self._given = catalogue
+        self._borrowed = catalogue
         self._progress = progress
         self._profile = Profile.of(profile)
-        self._open: Catalogue | None = None
+        self._owned: Catalogue | None = None
         self._app: Any = None
 
     async def __aenter__(self) -> Self:
-        catalogue = self._given
+        catalogue = self._borrowed
         if catalogue is None:
-            catalogue = self._open = await to_thread.run_sync(self._open_catalogue)
+            catalogue = self._owned = await to_thread.run_sync(self._open_catalogue)
         self._app = create_app(catalogue, profile=self._profile)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._open is not None:
-            await to_thread.run_sync(self._open.close)
+        if self._owned is not None:
+            await to_thread.run_sync(self._owned.close)
 
     @property
     def emulator(self) -> Emulator:
-        """Journal and profile of the service; there is one once it has been entered."""
+        """Journal and profile of the service. Precondition: it has been entered."""
         emulator = self._app.state.emulator
         assert isinstance(emulator, Emulator)
         return emulator

@@ -6,9 +6,9 @@ from typing import Any
 import attrs
 import pytest
 
-from bing_images_async.emulator.filters import accepts, aspect
-from bing_images_async.emulator.picture import Filters, Picture
-from bing_images_async.emulator.synthetic import synthetic
+from bing_images_async.emulator.catalogue.filters import accepts, aspect
+from bing_images_async.emulator.catalogue.picture import Filters, Picture
+from bing_images_async.emulator.catalogue.synthetic import synthetic
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

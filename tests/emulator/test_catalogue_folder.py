@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from bing_images_async.emulator import folder as module
-from bing_images_async.emulator.catalogue import SqliteCatalogue, open_folder
-from bing_images_async.emulator.picture import Filters, Hits, Picture
+from bing_images_async.emulator.catalogue import folder as module
+from bing_images_async.emulator.catalogue.factories import SqliteCatalogue, open_folder
+from bing_images_async.emulator.catalogue.picture import Filters, Hits, Picture
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><rect width="40" height="20" fill="#d22f27"/></svg>'
@@ -130,9 +130,9 @@ def test_only_new_and_changed_files_are_read_again(
     read: list[str] = []
     plain = module._read
 
-    def spy(root: Path, entry: module.Found) -> Any:
+    def spy(root: Path, entry: module.FolderFile, renderer: Any) -> Any:
         read.append(entry.path)
-        return plain(root, entry)
+        return plain(root, entry, renderer)
 
     monkeypatch.setattr(module, "_read", spy)
     opened()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bing_images_async.emulator import catalogue as module, store
-from bing_images_async.emulator.catalogue import SqliteCatalogue, open_openmoji
-from bing_images_async.emulator.picture import Filters, Hits
+from bing_images_async.emulator.catalogue import factories as module, index_file as store
+from bing_images_async.emulator.catalogue.factories import SqliteCatalogue, open_openmoji
+from bing_images_async.emulator.catalogue.picture import Filters, Hits
 
 CODES = ("1F408", "1F415", "1F34B", "E0C4", "1F44D", "1F44D-1F3FD")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -134,7 +134,7 @@ def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
     program = textwrap.dedent(
         f"""
         from pathlib import Path
-        from bing_images_async.emulator.catalogue import open_openmoji
+        from bing_images_async.emulator.catalogue.factories import open_openmoji
         print(len(open_openmoji(Path({str(tmp_path)!r}), only={CODES!r})))
         """
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import tracemalloc
 from itertools import pairwise
 
 import attrs
@@ -13,11 +14,11 @@ from hypothesis import given, strategies as st
 
 from bing_images_async._protocol.retry_after import quota_refill
 from bing_images_async.emulator import FAULTS, PROFILES, FaultRule, Latency, Profile, synthetic
-from bing_images_async.emulator.faults import parse_rules
-from bing_images_async.emulator.journal import Journal, Record, fingerprint
-from bing_images_async.emulator.limits import Limits, Quota, SlidingWindow
+from bing_images_async.emulator.faults.error_responses import quota_exceeded
+from bing_images_async.emulator.faults.fault_rules import parse_rules
+from bing_images_async.emulator.faults.limits import Limits, Quota, SlidingWindow
+from bing_images_async.emulator.faults.request_journal import Journal, Record, fingerprint
 from bing_images_async.emulator.local import LocalService
-from bing_images_async.emulator.refusals import out_of_quota
 
 # Eighths are exact in binary, so a call that comes exactly one window later is one.
 GAPS = st.lists(st.integers(0, 12).map(lambda eighths: eighths / 8), max_size=120)
@@ -39,7 +40,7 @@ def test_a_window_lets_in_what_a_count_by_hand_does(
     counted: list[float] = []
     for now in moments(gaps):
         expected = sum(now - window < then <= now for then in counted) < limit
-        assert (limiter.enter(now) == 0.0) is expected
+        assert (limiter.count(now) == 0.0) is expected
         if expected or count_rejected:
             counted.append(now)
 
@@ -50,11 +51,11 @@ def test_who_waits_as_long_as_told_is_let_in_and_not_before(
 ) -> None:
     limiter, early = (SlidingWindow(limit, 1.0, count_rejected=count_rejected) for _ in range(2))
     for now in moments(gaps):
-        early.enter(now)
-        wait = limiter.enter(now)
+        early.count(now)
+        wait = limiter.count(now)
         if wait:
-            assert early.enter(now + wait - 1 / 16) > 0.0
-            assert limiter.enter(now + wait) == 0.0
+            assert early.count(now + wait - 1 / 16) > 0.0
+            assert limiter.count(now + wait) == 0.0
             return
 
 
@@ -62,17 +63,17 @@ def test_knocking_on_keeps_out_only_where_rejected_calls_count() -> None:
     """Two a second, knocked at four times a second."""
     lenient, strict = SlidingWindow(2, 1.0), SlidingWindow(2, 1.0, count_rejected=True)
     knocks = [eighths / 4 for eighths in range(12)]
-    assert [lenient.enter(now) == 0.0 for now in knocks].count(True) == 6
-    assert [strict.enter(now) == 0.0 for now in knocks].count(True) == 2
+    assert [lenient.count(now) == 0.0 for now in knocks].count(True) == 6
+    assert [strict.count(now) == 0.0 for now in knocks].count(True) == 2
 
 
 def test_each_key_has_its_own_limits_and_rejected_calls_use_up_no_quota() -> None:
     limits = Limits(qps=1, window=1.0, count_rejected=False, quota=2, quota_period=100.0)
-    assert limits.enter("a", 0.0) is None
-    assert limits.enter("b", 0.0) is None
-    kinds = [refusal and refusal.limit for refusal in (limits.enter("a", now) for now in (0.5, 1.0, 2.0, 3.0))]
+    assert limits.count("a", 0.0) is None
+    assert limits.count("b", 0.0) is None
+    kinds = [refusal and refusal.limit for refusal in (limits.count("a", now) for now in (0.5, 1.0, 2.0, 3.0))]
     assert kinds == ["rate", None, "quota", "quota"]
-    assert limits.enter("a", 100.0) is None
+    assert limits.count("a", 100.0) is None
 
 
 def test_a_quota_refills_at_the_end_of_its_period_however_late_one_comes() -> None:
@@ -85,7 +86,7 @@ def test_a_quota_refills_at_the_end_of_its_period_however_late_one_comes() -> No
 
 @given(st.integers(0, 10**7))
 def test_the_gateways_words_for_a_quota_can_be_read(seconds: int) -> None:
-    message = out_of_quota(float(seconds), by_gateway=True).body.decode()
+    message = quota_exceeded(float(seconds), by_gateway=True).body.decode()
     assert quota_refill(message) == seconds
 
 
@@ -101,14 +102,14 @@ def test_the_gateways_words_for_a_quota_can_be_read(seconds: int) -> None:
 )
 def test_a_rule_befalls_exactly_the_requests_it_names(rule: FaultRule, hit: list[int]) -> None:
     """Request n comes n - 1 seconds after the first."""
-    assert [n for n in range(1, 21) if rule.befalls(n, n - 1.0, key=str(n), is_search=True)] == hit
+    assert [n for n in range(1, 21) if rule.applies(n, n - 1.0, key=str(n), is_search=True)] == hit
 
 
 def test_a_probability_is_a_share_that_repeats_itself() -> None:
     rule = FaultRule("reset", probability=0.05)
 
     def hits(seed: int) -> list[int]:
-        return [n for n in range(10_000) if rule.befalls(n, 0.0, key=f"{seed}/{n}", is_search=True)]
+        return [n for n in range(10_000) if rule.applies(n, 0.0, key=f"{seed}/{n}", is_search=True)]
 
     assert 400 < len(hits(1)) < 600
     assert hits(1) == hits(1) != hits(2)
@@ -116,7 +117,7 @@ def test_a_probability_is_a_share_that_repeats_itself() -> None:
 
 def test_faults_of_paging_befall_searches_only() -> None:
     rule = FaultRule("next-zero")
-    assert [rule.befalls(1, 0.0, key="", is_search=search) for search in (True, False)] == [True, False]
+    assert [rule.applies(1, 0.0, key="", is_search=search) for search in (True, False)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -137,13 +138,13 @@ def test_a_rule_can_be_written_and_read_back(text: str, rule: FaultRule) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("earthquake", "no fault 'earthquake'"),
-        ("", "no fault ''"),
+        ("earthquake", "Unknown fault 'earthquake'"),
+        ("", "Unknown fault ''"),
         ("reset; p=2", "probability must be from 0 to 1, not 2.0"),
         ("reset; p=nan", "probability must be a number"),
-        ("reset; q=1", "'q=1' is no condition"),
-        ("reset; every=x", "'every=x' is no condition"),
-        ("reset; every=0", "every must be a whole number from 1 up, not 0"),
+        ("reset; q=1", "Invalid condition 'q=1'"),
+        ("reset; every=x", "Invalid condition 'every=x'"),
+        ("reset; every=0", "every must be a whole number of at least 1, not 0"),
         ("reset; amount=-1", "amount must be from 0"),
     ],
 )
@@ -186,17 +187,17 @@ def test_a_profile_survives_json(name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"qps": 0}, "qps must be a whole number from 1 up, not 0"),
+        ({"qps": 0}, "qps must be a whole number of at least 1, not 0"),
         ({"qps": True}, "qps must be a whole number"),
         ({"qps": 2.5}, "qps must be a whole number"),
         ({"window": 0}, "window must be from 0.001"),
         ({"retry_after": "soon"}, "retry_after must be one of seconds, date, message, none"),
         ({"count_rejected": 1}, "count_rejected must be true or false"),
-        ({"latency": {"mean": 1}}, "A latency has no 'mean'"),
+        ({"latency": {"mean": 1}}, "Unknown field 'mean' of a latency"),
         ({"latency": math.inf}, "median must be a number"),
         ({"faults": 5}, "faults must be rules"),
-        ({"faults": ["storm"]}, "no fault 'storm'"),
-        ({"pqs": 3}, "A profile has no 'pqs'"),
+        ({"faults": ["storm"]}, "Unknown fault 'storm'"),
+        ({"pqs": 3}, "Unknown field 'pqs' of a profile"),
     ],
 )
 def test_a_profile_that_cannot_be_says_why(fields: dict[str, object], words: str) -> None:
@@ -204,14 +205,21 @@ def test_a_profile_that_cannot_be_says_why(fields: dict[str, object], words: str
 
 
 def test_an_unknown_profile_is_refused_before_a_catalogue_is_opened() -> None:
-    assert "There is no profile 'fast'; there are " in raised(LocalService, catalogue=synthetic(1), profile="fast")
+    assert "Unknown profile 'fast'. Known profiles: " in raised(LocalService, catalogue=synthetic(1), profile="fast")
 
 
 def test_every_fault_has_one_home() -> None:
-    """No name stands in two of the tables, where one would hide the other."""
-    from bing_images_async.emulator import detours, hostile, refusals, wires
+    from bing_images_async.emulator.faults import body_faults, connection_faults, error_responses, paging_faults
 
-    tables = [refusals.REFUSALS, hostile.BODIES, detours.DETOURS, wires.UNREACHED, wires.WIRES]
+    """No name stands in two of the tables, where one would hide the other."""
+
+    tables = [
+        error_responses.ERROR_RESPONSES,
+        body_faults.BODY_FAULTS,
+        paging_faults.PAGING_FAULTS,
+        connection_faults.NO_REPLY_FAULTS,
+        connection_faults.CONNECTION_FAULTS,
+    ]
     assert sum(map(len, tables)) == len(FAULTS)
 
 
@@ -239,3 +247,41 @@ def test_fingerprints_tell_keys_apart_and_do_not_show_them() -> None:
 def test_latency_is_drawn_afresh_for_each_request() -> None:
     drawn = [Latency(1.0, jitter=0.5).draw(f"0/{number}") for number in range(50)]
     assert all(one != other for one, other in pairwise(drawn))
+
+
+def long_record(number: int, pairs: int) -> Record:
+    query = tuple((f"name{place}", "x" * 50) for place in range(pairs))
+    return attrs.evolve(record(number), query=query)
+
+
+@pytest.mark.parametrize(("pairs", "requests"), [(0, 4_000), (1, 4_000), (60, 400), (900, 40)])
+def test_journal_of_many_requests_stays_within_its_limit(pairs: int, requests: int) -> None:
+    """Measured by the allocator, with 1 MiB instead of 16; the oldest records are dropped."""
+    limit = 2**20
+    journal = Journal(max_bytes=limit)
+    tracemalloc.start()
+    for number in range(1, requests):
+        journal.add(long_record(number, pairs))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    numbers = [one.number for one in journal.records]
+    assert limit / 3 < used < limit
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert numbers[-1] == requests - 1
+
+
+def test_journal_after_clear_has_room_again() -> None:
+    journal = Journal(max_bytes=200_000)
+    for number in range(1, 20):
+        journal.add(long_record(number, 100))
+    journal.clear()
+    journal.add(long_record(20, 100))
+    journal.add(long_record(21, 100))
+    assert [one.number for one in journal.records] == [20, 21]
+
+
+def test_journal_with_one_record_beyond_its_limit_is_empty() -> None:
+    journal = Journal(max_bytes=1_000)
+    journal.add(long_record(1, 100))
+    journal.finish(long_record(1, 100))
+    assert journal.records == ()

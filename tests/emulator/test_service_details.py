@@ -12,9 +12,9 @@ import pytest
 from PIL import Image as Pillow
 from service_kit import BASE, client, errors, ids, pictures
 
-from bing_images_async.emulator.details import crop
-from bing_images_async.emulator.query import Region
-from bing_images_async.emulator.tokens import insights_token, lengthen, read_token, search_token, shorten
+from bing_images_async.emulator.api.details_endpoint import crop
+from bing_images_async.emulator.api.parameters import Region
+from bing_images_async.emulator.api.tokens import insights_token, lengthen, read_token, search_token, shorten
 
 pytestmark = pytest.mark.anyio
 

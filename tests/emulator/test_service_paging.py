@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from bing_images_async.emulator.paging import ResultList
+from bing_images_async.emulator.api.paging import ResultList
 
 keys = st.text(max_size=8)
 counts = st.integers(1, 150)
@@ -78,15 +78,26 @@ def test_the_habits_are_there() -> None:
     assert repeats > 10
 
 
-def test_estimates_shrink_towards_the_truth() -> None:
-    """On average: the first estimate is the most generous, the last is within a few per cent."""
+def test_estimate_later_pages_approach_the_total() -> None:
+    """On average: the first estimate is the highest, and that of the last page is exact."""
     lists = [ResultList(f"query {number}") for number in range(40)]
-    first = sum(results.estimate(0, 500) for results in lists) / 40
-    last = sum(results.estimate(499, 500) for results in lists) / 40
-    assert first > last * 1.05
-    assert abs(last - 500) < 15
+    first = sum(results.estimate(0, 500, is_last=False) for results in lists) / 40
+    later = sum(results.estimate(400, 500, is_last=False) for results in lists) / 40
+    assert first > later * 1.03 > 500
+    assert {results.estimate(499, 500, is_last=True) for results in lists} == {500}
 
 
-@given(keys, st.integers(0, 20))
-def test_estimates_of_short_lists_are_exact(key: str, total: int) -> None:
-    assert ResultList(key).estimate(0, total) == total
+@given(keys, counts, totals)
+def test_estimate_before_the_last_page_exceeds_next_offset(key: str, count: int, total: int) -> None:
+    """A client that stops when `nextOffset` reaches the estimate gets all pictures."""
+    results = ResultList(key)
+    offset, seen = 0, set[int]()
+    while True:
+        page = results.page(offset, count, total)
+        seen.update(page.ranks)
+        if page.next_offset >= results.estimate(offset, total, is_last=page.is_last):
+            break
+        offset = page.next_offset
+        if not page.ranks:
+            break
+    assert seen == set(range(total))

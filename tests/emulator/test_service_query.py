@@ -2,33 +2,34 @@
 
 import pytest
 
-from bing_images_async.emulator.errors import RefusedError
-from bing_images_async.emulator.markets import MARKETS, accepted_languages, best_fit, in_country
-from bing_images_async.emulator.query import (
+from bing_images_async.emulator.api.error_bodies import ServiceError
+from bing_images_async.emulator.api.markets import MARKETS, accepted_languages, best_fit, in_country
+from bing_images_async.emulator.api.parameters import (
     MODULES,
-    Reader,
+    ParameterReader,
     Region,
     read_details,
+    read_language,
     read_market,
     read_search,
     read_ui_language,
 )
 
 
-def reader(**values: str) -> Reader:
-    return Reader.of(values.items())
+def reader(**values: str) -> ParameterReader:
+    return ParameterReader.of(values.items())
 
 
-def faults(one: Reader) -> list[tuple[str, str | None, str | None]]:
-    return [(fault.sub_code, fault.parameter, fault.value) for fault in one.faults]
+def faults(one: ParameterReader) -> list[tuple[str, str | None, str | None]]:
+    return [(fault.sub_code, fault.parameter, fault.value) for fault in one.errors]
 
 
 def refused_search(market: str = "en-US", **values: str) -> list[tuple[str, str | None, str | None]]:
     one = reader(**values)
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ServiceError) as caught:
         read_search(one, market)
     assert caught.value.status == 400
-    assert caught.value.faults == tuple(one.faults)
+    assert caught.value.entries == tuple(one.errors)
     return faults(one)
 
 
@@ -108,19 +109,22 @@ def test_shopping_is_for_one_market_only() -> None:
         ({"cc": "ch"}, "it;q=0.3, fr;q=0.9", "fr-CH"),
         ({"cc": "CH"}, "it", "fr-CH"),
         ({"cc": "PT"}, "pt", "pt-BR"),
+        ({"cc": "DE"}, None, "de-DE"),
+        ({"cc": "be"}, None, "nl-BE"),
+        ({"cc": "SA"}, None, "en-US"),
+        ({"cc": "CA"}, "", "en-CA"),
         ({}, "ja,en;q=0.5", "ja-JP"),
     ],
 )
 def test_the_market(values: dict[str, str], languages: str | None, market: str) -> None:
     """`mkt` decides, else `cc` with the wanted languages, else those alone."""
     one = reader(**values)
-    assert (read_market(one, languages), one.faults) == (market, [])
+    assert (read_market(one, languages), one.errors) == (market, [])
 
 
 @pytest.mark.parametrize(
     ("values", "languages", "fault"),
     [
-        ({"cc": "DE"}, None, ("ParameterMissing", "Accept-Language", "")),
         ({"cc": "XY"}, "de", ("ParameterInvalidValue", "cc", "XY")),
         ({"mkt": "german"}, None, ("ParameterInvalidValue", "mkt", "german")),
         ({"mkt": "de-DE", "cc": "DE"}, "de", ("ParameterInvalidValue", "cc", "DE")),
@@ -133,13 +137,32 @@ def test_faults_of_the_market(values: dict[str, str], languages: str | None, fau
 
 
 def test_set_lang() -> None:
-    """Japanese is `jp` to the API, plain `zh` is English, and it comes without Accept-Language."""
-    assert [read_ui_language(reader(setLang=tag), None) for tag in ("de", "jp", "zh", "fr-CA", "?")] == [
+    """Japanese is `jp` to the API, and plain `zh` is English."""
+    assert [read_ui_language(reader(setLang=tag)) for tag in ("de", "jp", "zh", "fr-CA", "?")] == [
         "de", "ja", "en", "fr-ca", "en",
     ]  # fmt: skip
-    one = reader(setLang="de")
-    read_ui_language(one, "de")
-    assert faults(one) == [("ParameterInvalidValue", "setLang", "de")]
+
+
+@pytest.mark.parametrize(
+    ("values", "languages", "language"),
+    [
+        ({"mkt": "de-DE"}, "fr", "de"),
+        ({"mkt": "ar-SA"}, None, "ar"),
+        ({"mkt": "fa-IR"}, None, "fa"),
+        ({"mkt": "id-ID"}, None, "id"),
+        ({"mkt": "xx-JP"}, None, "ja"),
+        ({}, "ar-EG,en;q=0.5", "ar"),
+        ({}, "sw,ar;q=0.5", "en"),
+        ({"cc": "DE"}, "ar", "de"),
+        ({}, None, "en"),
+    ],
+)
+def test_read_language_of_a_request_is_that_of_the_market_asked_for(
+    values: dict[str, str], languages: str | None, language: str
+) -> None:
+    """Names are shown in Arabic, Persian and Indonesian, though the API has no such market."""
+    one = reader(**values)
+    assert read_language(one, languages, read_market(one, languages)) == language
 
 
 def test_accept_language_is_ranked() -> None:
@@ -185,6 +208,6 @@ def test_a_region_may_be_given_in_part() -> None:
 )
 def test_faults_of_details(values: dict[str, str], fault: tuple[str, str, str]) -> None:
     one = reader(**values)
-    with pytest.raises(RefusedError):
+    with pytest.raises(ServiceError):
         read_details(one, uploaded=False)
     assert faults(one) == [fault]

@@ -6,7 +6,7 @@ import pytest
 from service_kit import NOON, client, errors, ids, pictures, walk
 
 from bing_images_async.emulator import Filters, Hits, Picture
-from bing_images_async.emulator.search import query_context
+from bing_images_async.emulator.api.search_endpoint import query_context
 
 pytestmark = pytest.mark.anyio
 

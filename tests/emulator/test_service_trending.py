@@ -10,8 +10,9 @@ import httpx
 import pytest
 from service_kit import client, errors, pictures
 
-from bing_images_async.emulator import Hits, history
-from bing_images_async.emulator.history import FileHistory, History, MemoryHistory
+from bing_images_async.emulator import Hits
+from bing_images_async.emulator.api import search_history as history
+from bing_images_async.emulator.api.search_history import FileHistory, History, MemoryHistory
 
 TODAY = date(2026, 5, 6)
 

@@ -1,0 +1,1 @@
+"""Limits, latency and faults, and the journal of requests."""

@@ -1,0 +1,1 @@
+"""Image files and HTML pages that the URLs in answers lead to."""
