@@ -143,10 +143,10 @@ def _without_password(value: str) -> str:
 def _catalogue() -> Iterator[Finding]:
     try:
         with emulator_required():
-            from ..emulator import store
+            from ..emulator.catalogue.index_file import cache_folder
     except click.UsageError:
         return  # reported with the packages already
-    folder = store.cache_folder()
+    folder = cache_folder()
     # A file can be created there, or the folder itself if it does not exist yet.
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):

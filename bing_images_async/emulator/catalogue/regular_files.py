@@ -7,9 +7,9 @@ from typing import BinaryIO
 
 __all__ = ["open_regular", "read_text", "regular_file"]
 
-# Opening a FIFO would wait for a writer without it. Windows has neither.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_FLAGS |= getattr(os, "O_BINARY", 0)
+_WANTED = ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")  # no system has all of them
+_FLAGS = sum(getattr(os, name, 0) for name in _WANTED) | os.O_RDONLY
+"""Without O_NONBLOCK, opening a FIFO would wait for a writer."""
 
 
 def regular_file(root: Path, file: Path) -> os.stat_result:
