@@ -1,98 +1,62 @@
-"""Worker: a page's bytes to objects, in each of the ways.
+"""Bytes of one answer to objects: `python -m benchmarks --only decode`.
 
-* `time IMAGES ROUNDS CANDIDATE …`: CPU microseconds per page, candidate by candidate in turn, round by round
-* `memory IMAGES CANDIDATE`: what one decode takes at its height, and what 256 decoded pages keep
+CPU time to turn the bytes of one answer into objects, the same bytes for all. Ours is a `session.search` that a
+middleware answers, less the same search with an answer without images. All models have the fields of ours (the SDK
+has its own); json.loads, orjson and msgspec untyped make dicts. “Every attribute read”: of every object in the
+answer, inside the timed region. Peak: of one decode. Kept: resident memory of 256 decoded pages that differ, in
+multiples of their bodies, in a process of its own.
 """
-
-from __future__ import annotations
 
 import gc
 import json
-import os
-import pathlib
-import sys
-import time
+import statistics
 import tracemalloc
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pkgutil import resolve_name
 
-from benchmarks.speed.page import page
-
-from . import same_models
-from .fields import reader
-
-__all__ = ["CANDIDATES", "JSON", "OURS", "READ"]
+from . import peer_models
+from .in_memory import EMPTY, answered_by_middleware
+from .memory import resident
+from .page import page
+from .processes import Plan, run_worker, run_workers
+from .tables import Figure, Row, Table
+from .timing import Open, Use, cpu_times
 
 OURS, READ, JSON = "ours", "ours, every attribute read", "json.loads"
-PAGES = 256
-_SLICE = 0.03  # seconds of CPU for a candidate in a round, about
-
-Decode = Callable[[bytes], object]
-
-
-def _ours() -> Decode:
-    from bing_images_async._protocol.messages import Reply
-    from bing_images_async._protocol.response_reading import decipher
-    from bing_images_async.models import ImageAnswer
-
-    headers = {
-        "content-type": "application/json; charset=utf-8",
-        "bingapis-traceid": "0123456789ABCDEF0123456789ABCDEF",
-        "bingapis-market": "en-US",
-        "x-msedge-clientid": "0123456789ABCDEF0123456789ABCDEF",
-    }
-    return lambda body: decipher(Reply(200, headers, body), ImageAnswer)
+_SEARCH = "a search without images"
+Decode = Callable[[bytes], Awaitable[object]]
+OpenDecoder = Callable[[], AbstractAsyncContextManager[Decode]]
 
 
-def _ours_read() -> Decode:
-    from bing_images_async.models import ImageAnswer
+@asynccontextmanager
+async def _reading() -> AsyncIterator[Decode]:
+    read = peer_models.reader()
+    async with answered_by_middleware() as decode:
 
-    decode, read = _ours(), reader(ImageAnswer)
+        async def decode_and_read(body: bytes) -> object:
+            answer = await decode(body)
+            read(answer)
+            return answer
 
-    def decoded(body: bytes) -> object:
-        answer = decode(body)
-        read(answer)
-        return answer
-
-    return decoded
-
-
-def _orjson() -> Decode:
-    import orjson
-
-    decode: Decode = orjson.loads
-    return decode
+        yield decode_and_read
 
 
-def _msgspec() -> Decode:
-    import msgspec
+def _peer(make: Callable[[], Callable[[bytes], object]]) -> OpenDecoder:
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Decode]:
+        decode = make()
 
-    return msgspec.json.Decoder().decode
+        async def use(body: bytes) -> object:
+            return decode(body)
 
+        yield use
 
-def _structs() -> Decode:
-    import msgspec
-
-    from bing_images_async.models import ImageAnswer
-
-    return msgspec.json.Decoder(same_models.msgspec_models(ImageAnswer).ImageAnswer).decode
-
-
-def _cattrs() -> Decode:
-    from bing_images_async.models import ImageAnswer
-
-    kind, converter = same_models.attrs_models(ImageAnswer).ImageAnswer, same_models.plain_converter()
-    return lambda body: converter.structure(json.loads(body), kind)
+    return opened
 
 
-def _pydantic() -> Decode:
-    from bing_images_async.models import ImageAnswer
-
-    decode: Decode = same_models.pydantic_models(ImageAnswer).ImageAnswer.model_validate_json
-    return decode
-
-
-def _official() -> Decode:
+def _official() -> Callable[[bytes], object]:
     from azure.cognitiveservices.search.imagesearch import models
     from msrest import Deserializer
 
@@ -100,82 +64,69 @@ def _official() -> Decode:
     return lambda body: deserialize("Images", body, "application/json")
 
 
-CANDIDATES: dict[str, Callable[[], Decode]] = {
-    READ: _ours_read,
-    OURS: _ours,
-    JSON: lambda: json.loads,
-    "orjson.loads": _orjson,
-    "msgspec, untyped": _msgspec,
-    "msgspec Structs": _structs,
-    "pydantic v2": _pydantic,
-    "json.loads + cattrs Converter()": _cattrs,
-    "official SDK's deserializer": _official,
+CANDIDATES: dict[str, OpenDecoder] = {
+    READ: _reading,
+    OURS: answered_by_middleware,
+    JSON: _peer(lambda: json.loads),
+    "orjson.loads": _peer(lambda: resolve_name("orjson:loads")),
+    "msgspec, untyped": _peer(lambda: resolve_name("msgspec.json:decode")),
+    "msgspec Structs": _peer(peer_models.by_msgspec),
+    "pydantic v2": _peer(peer_models.by_pydantic),
+    "json.loads + cattrs Converter()": _peer(peer_models.by_cattrs),
+    "official SDK's deserializer": _peer(_official),
 }
-"""What makes the decoder, by the candidate's name; it imports what it needs."""
 
 
-def times(images: int, rounds: int, candidates: Sequence[str]) -> dict[str, list[float]]:
-    """CPU microseconds per page in each round."""
+def measure(plan: Plan) -> Table:
+    """Every candidate, on pages of 35 and of 150 images."""
+    return Table.of("decode", __doc__, [*_rows(plan, 35), *_rows(plan, 150)])
+
+
+def _rows(plan: Plan, images: int) -> list[Row]:
+    names = [READ, OURS, JSON] if plan.only_ours else list(CANDIDATES)
+    taken = run_workers(plan.library, plan.rounds, "decode:times", images=images, names=names)
+    search, unit = statistics.median(taken.pop(_SEARCH)), statistics.median(taken[JSON])
+    rows: list[Row] = []
+    for name, values in taken.items():
+        times = [value - search for value in values] if name in {READ, OURS} else values
+        figures = {
+            "CPU per page": Figure.of(times, "µs"),
+            "ratio to json.loads": Figure.of([time / unit for time in times], "×"),
+        }
+        if images == 35 and not plan.only_ours:
+            peak, kept = run_worker(plan.library, "decode:memory", loop="asyncio", images=images, candidate=name)
+            figures |= {"peak memory": Figure.of([peak], "KiB"), "memory kept": Figure.of([kept], "× body")}
+        rows.append(Row(name, {"images": images}, figures))
+    return rows
+
+
+# --- the worker
+
+
+def times(images: int, names: list[str]) -> dict[str, list[float]]:
+    """Microseconds per page by candidate, and those of a search without images."""
     body = page(images)
-    decoders = {name: CANDIDATES[name]() for name in candidates}
-    number = {name: _number(decode, body) for name, decode in decoders.items()}
-    taken: dict[str, list[float]] = {name: [] for name in decoders}
-    for _ in range(rounds):
-        for name, decode in decoders.items():
-            gc.collect()
-            taken[name].append(1e6 * _seconds(decode, body, number[name]) / number[name])
-    return taken
+    opened: dict[str, Open] = {name: partial(_timed, CANDIDATES[name], body) for name in names}
+    return cpu_times({**opened, _SEARCH: partial(_timed, answered_by_middleware, EMPTY)}, values=3)
 
 
-def _number(decode: Decode, body: bytes) -> int:
-    """How many pages fill a slice; the decoder is warm afterwards."""
-    _seconds(decode, body, 3)
-    return max(3, int(_SLICE / (_seconds(decode, body, 3) / 3)))
+@asynccontextmanager
+async def _timed(opened: OpenDecoder, body: bytes) -> AsyncIterator[Use]:
+    async with opened() as decode:
+        yield lambda: decode(body)
 
 
-def _seconds(decode: Decode, body: bytes, number: int) -> float:
-    began = time.process_time()
-    for _ in range(number):
-        decode(body)
-    return time.process_time() - began
-
-
-def memory(images: int, candidate: str) -> dict[str, float]:
-    """`peak`: bytes, of one decode. `kept`: by 256 decoded pages that differ, as a multiple of their bodies."""
-    decode = CANDIDATES[candidate]()
-    bodies = [page(images, seed) for seed in range(PAGES)]
-    decode(bodies[0])
-    gc.collect()
-    before = _resident()
-    kept = [decode(bytes(bytearray(body))) for body in bodies]  # of copies, so that views into the bodies count as well
-    gc.collect()
-    size = _resident() - before
-    del kept
-    gc.collect()
-    return {"peak": _peak(decode, bodies[0]), "kept": size / sum(map(len, bodies))}
-
-
-def _peak(decode: Decode, body: bytes) -> int:
-    tracemalloc.start()
-    decode(body)
-    before, _ = tracemalloc.get_traced_memory()
-    tracemalloc.reset_peak()
-    decode(body)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak - before
-
-
-def _resident() -> int:
-    """Bytes of this process that are in memory."""
-    with pathlib.Path("/proc/self/statm").open() as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def main(what: str, images: str, *rest: str) -> Any:
-    """Times or memory."""
-    return times(int(images), int(rest[0]), rest[1:]) if what == "time" else memory(int(images), *rest)
-
-
-if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))
+async def memory(images: int, candidate: str) -> tuple[float, float]:
+    """KiB at the height of one decode, and what 256 decoded pages keep, as a multiple of their bodies."""
+    async with CANDIDATES[candidate]() as decode:
+        bodies = [page(images, seed) for seed in range(256)]
+        await decode(bodies[0])
+        gc.collect()
+        before = resident()
+        kept = [await decode(bytes(bytearray(body))) for body in bodies]  # of copies, so that views of bodies count
+        gc.collect()
+        size = resident() - before
+        del kept
+        tracemalloc.start()
+        await decode(bodies[0])
+        return tracemalloc.get_traced_memory()[1] / 1024, size / sum(map(len, bodies))

@@ -1,44 +1,57 @@
-"""A service in memory that answers at once, and the loops to run on."""
+"""Sessions without a network: over a transport that answers at once, or answered by a middleware."""
 
-from __future__ import annotations
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
-
-import anyio
-import anyio.lowlevel
 import httpx
 
-from benchmarks.speed.page import page
+from bing_images_async import Call, ImageSearchSession, Reply, Send
+from bing_images_async.models import ImageAnswer
 
-__all__ = ["HEADERS", "URL", "Instant", "run_on"]
+from .page import HEADERS, page
 
-T = TypeVar("T")
-
+KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://127.0.0.1/v7.0"
-HEADERS = {
-    "content-type": "application/json; charset=utf-8",
-    "bingapis-traceid": "7B1D6C2A9E0F4D53A8C4E6F10B2D3C4E",
-    "bingapis-market": "en-US",
-    "x-msedge-clientid": "3C1E5A7F9B2D4C6E8A0B1D3F5C7E9A2B",
-}
+EMPTY = b'{"_type":"Images","value":[]}'
+"""An answer in which there is next to nothing to decode."""
+
+_HEADERS = {name.lower(): value for name, value in HEADERS.items()}
 
 
 class Instant(httpx.AsyncBaseTransport):
-    """Answers every request with the same page; with `turns`, after the event loop has gone round so many times."""
+    """Answers every request with the same body; `before` is awaited first."""
 
-    def __init__(self, images: int = 35, *, turns: int = 0) -> None:
-        self._body = page(images)
-        self._turns = turns
+    def __init__(self, body: bytes | None = None, before: Callable[[], Awaitable[object]] | None = None) -> None:
+        self._body = page() if body is None else body
+        self._before = before
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        for _ in range(self._turns):
-            await anyio.lowlevel.checkpoint()
-        return httpx.Response(200, headers=HEADERS, content=self._body)
+        if self._before is not None:
+            await self._before()
+        return httpx.Response(200, headers=_HEADERS, content=self._body)
 
 
-def run_on(loop: str, main: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Run `main` on `asyncio`, `uvloop` or `trio`."""
-    if loop == "trio":
-        return anyio.run(main, *arguments, backend="trio")
-    return anyio.run(main, *arguments, backend="asyncio", backend_options={"use_uvloop": loop == "uvloop"})
+@asynccontextmanager
+async def session_over(transport: httpx.AsyncBaseTransport, **options: Any) -> AsyncIterator[ImageSearchSession]:
+    """A session on a lent client over `transport`; with a key and unpaced unless `options` say otherwise."""
+    options = {"api_key": KEY, "base_url": URL, "rate_limit": None, **options}
+    async with httpx.AsyncClient(transport=transport) as lent, ImageSearchSession(client=lent, **options) as session:
+        yield session
+
+
+@asynccontextmanager
+async def answered_by_middleware() -> AsyncIterator[Callable[[bytes], Awaitable[ImageAnswer]]]:
+    """A search whose answer is the given body: nothing is sent, so it is the cheapest public way to decode one."""
+    body = EMPTY
+
+    async def answer(_: Call, __: Send) -> Reply:
+        return Reply(200, _HEADERS, body)
+
+    async def decode(given: bytes) -> ImageAnswer:
+        nonlocal body
+        body = given
+        return await session.search("paper boat")
+
+    async with ImageSearchSession(KEY, base_url=URL, rate_limit=None, middleware=[answer]) as session:
+        yield decode

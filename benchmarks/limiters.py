@@ -1,83 +1,82 @@
-"""Worker: what it costs to get a permit or a slot, and whether a rate is kept.
+"""The cost of a permit or a slot, and whether a rate is kept: `python -m benchmarks --only limiters`.
 
-* `free ROUNDS`: CPU microseconds per grant, when nothing has to wait
-* `queue ROUNDS`: the same, and grants per second, with 64 tasks in turn
-* `pace CANDIDATE WAITERS`: 100 per second, with so many waiting from the start and newcomers joining
+asyncio. “Free”: one task, nothing to wait for. “64 in turn”: 64 tasks want one grant after the other, of 8 permits
+that are held for one turn of the event loop. “N waiting”: a limit of 100 per second and N calls from the start; the
+most grants in any one second. Ours are whole searches in memory, in the first two cases less a search without a limit
+(with 64 permits). `limits` only says yes or no; the waiting is a loop around it.
 """
-
-from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import sys
+import statistics
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from itertools import count
+from pkgutil import resolve_name
 from typing import Any
 
-__all__ = ["PACES", "busiest", "overtakers"]
+from .in_memory import EMPTY, Instant, session_over
+from .processes import Plan, run_worker, run_workers
+from .tables import Figure, Row, Table, rows_of
+from .timing import Use, cpu_times
 
-TASKS = 64
-PERMITS = 8
 RATE = 100
-FAST = 1_000
-"""Slots per second while 64 tasks queue for them."""
-FREE = 1_000_000
-"""A rate that nothing has to wait for."""
-EVERY = 0.01  # seconds from one newcomer to the next: as often as a slot is due
-_SLICE = 0.05  # seconds of CPU, about
-
-Hold = Callable[[], Awaitable[None]]
-Use = Callable[[Hold], Awaitable[object]]
-"""Gets a permit or a slot, runs what is given while it has it, and gives it back."""
+_TASKS, _PERMITS, _GRANTS = 64, 8, 1_000
+_FREE = 1_000_000  # per second: nothing waits for it
+_UNLIMITED = "ours: search without a limit"
+_UNITS = {"CPU per grant": "µs", "most in a second": "grants"}
+Hold = Callable[[], Awaitable[object]]
+"""Awaited while a grant is held."""
+OpenLimited = Callable[[Hold], AbstractAsyncContextManager[Use]]
+"""Opens something whose use gets a grant, holds it and gives it back."""
 
 
-def _held(guard: AbstractAsyncContextManager[object]) -> Use:
-    async def use(hold: Hold) -> None:
+@asynccontextmanager
+async def _ours(hold: Hold, rate: int | None = None, burst: int = 1, permits: int = _TASKS) -> AsyncIterator[Use]:
+    from bing_images_async import RateLimit
+
+    limit = None if rate is None else RateLimit(rate, burst=burst)
+    transport = Instant(EMPTY, before=hold)
+    async with session_over(transport, rate_limit=limit, max_concurrency=permits, timeout=None) as session:
+        yield lambda: session.search("paper boat")
+
+
+@asynccontextmanager
+async def _guarded(hold: Hold, make: Callable[[], AbstractAsyncContextManager[object]]) -> AsyncIterator[Use]:
+    guard = make()
+
+    async def use() -> None:
         async with guard:
             await hold()
 
-    return use
+    yield use
 
 
-def _before(acquire: Callable[[], Awaitable[object]]) -> Use:
-    async def use(hold: Hold) -> None:
+@asynccontextmanager
+async def _acquired(hold: Hold, make: Callable[[], Callable[[], Awaitable[object]]]) -> AsyncIterator[Use]:
+    acquire = make()
+
+    async def use() -> None:
         await acquire()
         await hold()
 
-    return use
+    yield use
 
 
-def _permits(permits: int) -> Use:
-    from .links import permits_link
-
-    return permits_link(permits)
+def _semaphore(kind: str, permits: int, **options: Any) -> OpenLimited:
+    return partial(_guarded, make=lambda: resolve_name(kind)(permits, **options))
 
 
-def _rate(rate: int, burst: int = 1) -> Use:
-    from .links import rate_link
-
-    return rate_link(rate, burst)
-
-
-def _aiolimiter(rate: int, per: float = 1.0) -> Use:
-    from aiolimiter import AsyncLimiter
-
-    return _held(AsyncLimiter(rate, per))
-
-
-def _pyrate(rate: int, milliseconds: int = 1000) -> Use:
+def _pyrate(rate: int) -> Callable[[], Awaitable[object]]:
     from pyrate_limiter import Limiter, Rate
 
-    limiter = Limiter(Rate(rate, milliseconds))
-    return _before(lambda: limiter.try_acquire_async("key"))
+    return partial(Limiter(Rate(rate, 1000)).try_acquire_async, "key")
 
 
-def _limits(strategy: str, rate: int) -> Use:
-    """Says yes or no; waiting until the window moves on is the user's."""
+def _limits(rate: int, strategy: str) -> Callable[[], Awaitable[object]]:
     from limits import RateLimitItemPerSecond
     from limits.aio import strategies
     from limits.aio.storage import MemoryStorage
@@ -89,174 +88,103 @@ def _limits(strategy: str, rate: int) -> Use:
             window = await limiter.get_window_stats(item)
             await asyncio.sleep(max(0.001, window.reset_time - time.time()))
 
-    return _before(acquire)
+    return acquire
 
 
-def _semaphores(permits: int) -> dict[str, Use]:
-    import anyio
-
+def _semaphores(permits: int) -> dict[str, OpenLimited]:
     return {
-        "ours (permits)": _permits(permits),
-        "asyncio.Semaphore": _held(asyncio.Semaphore(permits)),
-        "anyio.Semaphore": _held(anyio.Semaphore(permits)),
-        "anyio.Semaphore, fast_acquire": _held(anyio.Semaphore(permits, fast_acquire=True)),
-        "anyio.CapacityLimiter": _held(anyio.CapacityLimiter(permits)),
+        "asyncio.Semaphore": _semaphore("asyncio:Semaphore", permits),
+        "anyio.Semaphore, fast_acquire": _semaphore("anyio:Semaphore", permits, fast_acquire=True),
+        "anyio.CapacityLimiter": _semaphore("anyio:CapacityLimiter", permits),
+        _UNLIMITED: _ours,  # next to what it is taken from
     }
 
 
-def _free() -> dict[str, Use]:
+def _rates(rate: int) -> dict[str, OpenLimited]:
     return {
-        **_semaphores(TASKS),
-        "ours (rate limit)": _rate(FREE),
-        "aiolimiter": _aiolimiter(FREE),
-        "pyrate-limiter": _pyrate(FREE),
-        "limits, moving window": _limits("MovingWindowRateLimiter", FREE),
-        "limits, sliding window": _limits("SlidingWindowCounterRateLimiter", FREE),
+        "ours (rate limit)": partial(_ours, rate=rate),
+        "ours (rate limit, burst 10)": partial(_ours, rate=rate, burst=10),
+        f"aiolimiter({rate:,}, 1)": _semaphore("aiolimiter:AsyncLimiter", rate, time_period=1.0),
+        "pyrate-limiter": partial(_acquired, make=partial(_pyrate, rate)),
+        "limits, moving window": partial(_acquired, make=partial(_limits, rate, "MovingWindowRateLimiter")),
+        "limits, sliding window": partial(_acquired, make=partial(_limits, rate, "SlidingWindowCounterRateLimiter")),
     }
 
 
-def _queues() -> dict[str, Use]:
-    return {
-        **_semaphores(PERMITS),
-        "ours (rate limit)": _rate(FAST),
-        "aiolimiter": _aiolimiter(1, 1 / FAST),  # one at a time; all of a second's at once would be no queue
-        "pyrate-limiter": _pyrate(FAST // 10, 100),  # it sleeps 50 ms at least
-    }
+PACES = {**_rates(RATE), "aiolimiter(1, 0.01)": _semaphore("aiolimiter:AsyncLimiter", 1, time_period=1 / RATE)}
+"""What is set to 100 per second."""
 
 
-PACES: dict[str, Callable[[], Use]] = {
-    "ours (rate limit)": lambda: _rate(RATE),
-    "ours (rate limit, burst 10)": lambda: _rate(RATE, 10),
-    "aiolimiter(100, 1)": lambda: _aiolimiter(RATE),
-    "aiolimiter(1, 0.01)": lambda: _aiolimiter(1, 1 / RATE),
-    "pyrate-limiter": lambda: _pyrate(RATE),
-    "limits, moving window": lambda: _limits("MovingWindowRateLimiter", RATE),
-    "limits, sliding window": lambda: _limits("SlidingWindowCounterRateLimiter", RATE),
-}
-"""What is set to 100 per second; each is made when its turn has come."""
+def measure(plan: Plan) -> Table:
+    """Costs in turn, then each limiter alone against the clock: 3 s in a short run, 10 s in a full one."""
+    waiters = 1_000 if plan.full else 300
+    rows: list[Row] = []
+    for case, function in {"free": "limiters:free", "64 in turn": "limiters:in_turn"}.items():
+        taken = run_workers(plan.library, plan.rounds, function)
+        unlimited = statistics.median(taken.pop(_UNLIMITED))
+        less = {n: [v - unlimited for v in values] if n.startswith("ours") else values for n, values in taken.items()}
+        rows += rows_of(less, {"case": case}, "CPU per grant")
+    for name in PACES:
+        values = run_worker(plan.library, "limiters:pace", loop="asyncio", candidate=name, waiters=waiters)
+        figures = {figure: Figure.of([value], _UNITS[figure]) for figure, value in values.items()}
+        rows.append(Row(name, {"case": f"{waiters:,} waiting"}, figures))
+    return Table.of("limiters", __doc__, rows)
 
 
-async def _nothing() -> None:
-    pass
+# --- the worker
 
 
-async def free(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Each candidate in turn, round by round."""
-    uses, taken = _free(), dict[str, dict[str, list[float]]]()
-    for use in uses.values():
-        await _cpu(use, 100)
-    numbers = {name: max(100, int(100 * _SLICE / await _cpu(use, 100))) for name, use in uses.items()}
-    for _ in range(rounds):
-        for name, use in uses.items():
-            gc.collect()
-            cpu = 1e6 * await _cpu(use, numbers[name]) / numbers[name]
-            taken.setdefault(name, {"CPU per grant": []})["CPU per grant"].append(cpu)
-    return taken
+def free() -> dict[str, list[float]]:
+    """Microseconds per grant that nothing has to wait for."""
+    return _times(_semaphores(_TASKS) | _rates(_FREE), tasks=1, turns=0)
 
 
-async def _cpu(use: Use, number: int) -> float:
-    began = time.process_time()
-    for _ in range(number):
-        await use(_nothing)
-    return time.process_time() - began
+def in_turn() -> dict[str, list[float]]:
+    """Microseconds per permit that 64 tasks want."""
+    return _times(_semaphores(_PERMITS) | {"ours (permits)": partial(_ours, permits=_PERMITS)}, _TASKS, turns=1)
 
 
-async def queue(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """64 tasks that want one grant after the other; a permit is held for one turn of the event loop."""
-    taken: dict[str, dict[str, list[float]]] = {}
-    for _ in range(rounds):
-        for name, use in _queues().items():
-            paced = name not in _semaphores(1)
-            number = FAST // 2 if paced else 5_000
-            gc.collect()
-            began, cpu = time.perf_counter(), time.process_time()
-            await _run(use, number, _nothing if paced else _turn)
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - began
-            figures = taken.setdefault(name, {"CPU per grant": [], "grants per second": []})
-            figures["CPU per grant"].append(1e6 * cpu / number)
-            figures["grants per second"].append(number / wall)
-    return taken
-
-
-async def _turn() -> None:
-    await asyncio.sleep(0)
-
-
-async def _run(use: Use, number: int, hold: Hold) -> None:
-    async def work() -> None:
-        while next(started) < number:
-            await use(hold)
-
-    started = count()
-    await asyncio.gather(*(work() for _ in range(TASKS)))
-
-
-async def pace(candidate: str, waiters: int) -> dict[str, float]:
-    """How many grants any second saw, and how many newcomers went before somebody who had come earlier."""
-    use, grants = PACES[candidate](), list[tuple[float, int]]()
-    arrivals = count()
-
-    async def one() -> None:
-        place = next(arrivals)
-
-        async def granted() -> None:
-            grants.append((time.perf_counter(), place))
-
-        await use(granted)
-
-    began, cpu = time.perf_counter(), time.process_time()
-    async with _newcomers(one):
-        await asyncio.gather(*(one() for _ in range(waiters)))
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - began
-    return {
-        "CPU per grant": 1e6 * cpu / len(grants),
-        "grants per second": len(grants) / wall,
-        "most in a second": busiest([moment for moment, _ in grants]),
-        "overtaking newcomers": overtakers([place for _, place in grants], waiters),
-    }
+def _times(candidates: dict[str, OpenLimited], tasks: int, turns: int) -> dict[str, list[float]]:
+    timed = cpu_times({name: partial(_timed, opened, tasks, turns) for name, opened in candidates.items()}, values=3)
+    return {name: [value / _GRANTS for value in values] for name, values in timed.items()}
 
 
 @asynccontextmanager
-async def _newcomers(one: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """While the block runs, one more comes every 10 ms; those who still wait at its end are sent home."""
+async def _timed(opened: OpenLimited, tasks: int, turns: int) -> AsyncIterator[Use]:
+    """So many tasks that want grants together; each is held for so many turns of the event loop."""
 
-    async def come() -> None:
-        began = asyncio.get_running_loop().time()
-        for number in count(1):
-            await asyncio.sleep(began + number * EVERY - asyncio.get_running_loop().time())
-            came.append(asyncio.ensure_future(one()))
+    async def hold() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
 
-    came: list[asyncio.Future[None]] = []
-    coming = asyncio.ensure_future(come())
-    try:
-        yield
-    finally:
-        for task in (coming, *came):
-            task.cancel()
-        await asyncio.gather(coming, *came, return_exceptions=True)
+    async def one_after_the_other(begun: Iterator[int]) -> None:
+        while next(begun) < _GRANTS:
+            await use()
+
+    async def all_of_them() -> None:
+        begun = count()
+        await asyncio.gather(*(one_after_the_other(begun) for _ in range(tasks)))
+
+    async with opened(hold) as use:
+        yield all_of_them
+
+
+async def pace(candidate: str, waiters: int) -> dict[str, float]:
+    """Grants in any second, with so many calls from the start."""
+    moments: list[float] = []
+
+    async def granted() -> None:
+        moments.append(time.perf_counter())
+
+    async with PACES[candidate](granted) as use:
+        gc.collect()
+        cpu = time.process_time()
+        await asyncio.gather(*(use() for _ in range(waiters)))
+        cpu = time.process_time() - cpu
+    return {"CPU per grant": 1e6 * cpu / waiters, "most in a second": busiest(moments)}
 
 
 def busiest(moments: Sequence[float], window: float = 1.0) -> int:
-    """The most of these moments in any half-open window of so many seconds."""
+    """Return the most of these moments in any half-open window of so many seconds."""
     ordered = sorted(moments)
     return max((bisect_left(ordered, moment + window) - at for at, moment in enumerate(ordered)), default=0)
-
-
-def overtakers(places: Sequence[int], waiters: int) -> int:
-    """How many newcomers (places from `waiters` on) come, in the order of grants, before one with a lower place."""
-    lowest_after, found = sys.maxsize, 0
-    for place in reversed(places):
-        found += place >= waiters and place > lowest_after
-        lowest_after = min(lowest_after, place)
-    return found
-
-
-def main(what: str, *arguments: str) -> Any:
-    """One of the three."""
-    if what == "pace":
-        return asyncio.run(pace(arguments[0], int(arguments[1])))
-    return asyncio.run((free if what == "free" else queue)(int(arguments[0])))
-
-
-if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))

@@ -1,203 +1,191 @@
-"""(c) Pages over a socket: 2,000 of 35 images from each candidate: `python -m benchmarks --only pages`."""
+"""Pages over a socket, 2,000 of 35 images from each candidate: `python -m benchmarks --only pages`.
 
-from __future__ import annotations
+Pages of 35 images (55 KB) from a server on loopback, on a core of its own, which answers after the time named. So
+many workers get one page after the other ("in flight"). CPU is process time, threads included, once all connections
+are made. Ideal is in flight / server time. Memory is the peak above what the process had before the first request.
+Busy is CPU time by wall time: with many in flight and no latency, a client far below 100 % did not have its core to
+itself. Runs of candidates alternate; medians.
+"""
 
-import itertools
-import json
+import asyncio
+import gc
 import math
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from itertools import groupby, product
+from typing import Any
 
 import attrs
-from attrs import frozen
 
-from .clients import CANDIDATES, GATHERED
-from .load import Result, Task, sdk_threads
+from .clients import AT_ONCE, CANDIDATES, ONLY_FULL, Fetch, Setting
+from .memory import Memory
+from .processes import Plan, WorkerError, run_worker
 from .server import Server, serving
-from .tables import Figure, Plan, Row, Table
-from .workers import WorkerError, run_worker
+from .tables import Figure, Row, Table
 
-__all__ = ["AT_ONCE", "Case", "measure"]
+_PAGES, _WARM_PAGES = 2_000, 20
+_UNITS = {"CPU per page": "µs", "p50": "ms", "p99": "ms", "peak memory": "MiB", "client busy": "%", "server busy": "%"}
 
-PAGES = 2_000
-AT_ONCE = 2_000
-"""Calls that are made at once in the last measurement; 100 may be under way, and each takes 300 ms."""
-
-_OURS = "ours"
+Result = dict[str, Any]
+"""What `measured` returns."""
 
 
-@frozen
+@attrs.frozen
 class Case:
-    """What candidates are measured in."""
+    """What candidates are measured in; `latency` is the server's, in milliseconds."""
 
     in_flight: int
     latency: int
-    """Milliseconds from a request to its answer."""
     wire: str = "HTTP"
     loop: str = "asyncio"
     at_once: bool = False
 
     @property
-    def labels(self) -> Mapping[str, str | int]:
-        """As tables show it."""
-        return {
-            "in flight": self.in_flight,
-            "server": f"{self.latency} ms",
-            "wire": self.wire,
-            "loop": self.loop,
-            "calls": "at once" if self.at_once else "one after the other",
-        }
+    def labels(self) -> dict[str, str | int]:
+        calls = "at once" if self.at_once else "one after the other"
+        case = {"in flight": self.in_flight, "server": f"{self.latency} ms", "wire": self.wire, "loop": self.loop}
+        return {**case, "calls": calls}
 
     @property
-    def ideal(self) -> float | None:
-        """Pages per second, if nothing took time but the server."""
-        return self.in_flight / self.latency * 1000 if self.latency else None
+    def ideal(self) -> float:
+        """Pages per second, if nothing took time but the server; 0 if that takes none."""
+        return self.in_flight / self.latency * 1000 if self.latency else 0.0
 
     @property
     def pages(self) -> int:
-        """At least `PAGES` and four for each worker, and equally many for each: no worker ends alone."""
-        if self.at_once:
-            return AT_ONCE
-        return self.in_flight * max(4, math.ceil(PAGES / self.in_flight))
-
-
-@frozen
-class _Bounds:
-    """What one run of a candidate may take."""
-
-    seconds: float
-    """No page is begun later than this."""
-    limit: float
-    """The worker is ended after this, warm-up included."""
-    rounds: int
+        """At least 2,000 and four for each worker, and equally many for each, so that no worker ends alone."""
+        return _PAGES if self.at_once else self.in_flight * max(4, math.ceil(_PAGES / self.in_flight))
 
 
 def _cases(plan: Plan) -> list[Case]:
+    if plan.only_ours:
+        return [*(Case(in_flight, 0) for in_flight in (1, 16, 64, 256)), Case(256, 100)]
     at_once = Case(100, 300, at_once=True)
     if not plan.full:
         return [Case(64, 0), Case(16, 100), Case(64, 100), Case(256, 100), at_once]
-    levels = [Case(in_flight, latency) for latency in (0, 100) for in_flight in (1, 16, 64, 256, 1_000)]
-    wires = [Case(64, latency, wire) for latency in (0, 100) for wire in ("HTTP gzip", "TLS", "TLS gzip")]
-    loops = [Case(64, latency, loop="uvloop") for latency in (0, 100)]
-    return [*levels, *wires, *loops, at_once]
-
-
-def _bounds(plan: Plan, case: Case) -> _Bounds:
-    if case.at_once:
-        return _Bounds(math.inf, 240.0, 1)
-    if not plan.full:
-        return _Bounds(1.2 if case.latency else 0.8, 20.0, min(2, plan.rounds))
-    is_base = case.wire == "HTTP" and case.loop == "asyncio"
-    return _Bounds(2.0, 40.0, min(3 if is_base else 2, plan.rounds))
+    levels = [Case(in_flight, latency) for latency, in_flight in product((0, 100), (1, 16, 64, 256, 1_000))]
+    wires = [Case(64, latency, wire) for latency, wire in product((0, 100), ("HTTP gzip", "TLS", "TLS gzip"))]
+    return [*levels, *wires, *(Case(64, latency, loop="uvloop") for latency in (0, 100)), at_once]
 
 
 def _candidates(plan: Plan, case: Case) -> list[str]:
-    known = GATHERED if case.at_once else CANDIDATES
-    names = [name for name in known if name.startswith(_OURS) or not plan.only_ours]
-    if case.loop == "uvloop":
-        names = [name for name in names if not known[name].in_threads]
-    if plan.full:
-        return names
-    if case.at_once or case.in_flight == 16:  # promises about ours alone
-        return [_OURS]
-    return [name for name in names if known[name].is_main]
+    names = list(AT_ONCE) if case.at_once else [name for name in CANDIDATES if name not in AT_ONCE[1:]]
+    if plan.only_ours:
+        return [name for name in names if name.startswith("ours")]
+    if not plan.full and (case.at_once or case.in_flight == 16):  # promises about ours alone
+        return ["ours"]
+    return [name for name in names if plan.full or name not in ONLY_FULL]
+
+
+def _bounds(plan: Plan, case: Case) -> tuple[int, float, float]:
+    """Return rounds, the seconds in which pages are begun, and those after which a worker is ended."""
+    if case.at_once:
+        return 1, 86_400.0, 240.0
+    if not plan.full:
+        return min(2, plan.rounds), 1.2 if case.latency else 0.8, 20.0
+    return min(3 if case.wire == "HTTP" and case.loop == "asyncio" else 2, plan.rounds), 2.0, 40.0
 
 
 def measure(plan: Plan) -> Table:
     """All rows; two minutes (short) to half an hour (full)."""
     rows: list[Row] = []
-    for (latency, wire), cases in itertools.groupby(_cases(plan), key=lambda case: (case.latency, case.wire)):
-        with serving(plan.peers, latency=latency / 1000, tls="TLS" in wire, zipped="gzip" in wire) as server:
+    for (latency, wire), cases in groupby(_cases(plan), key=lambda case: (case.latency, case.wire)):
+        with serving(plan.library, latency=latency / 1000, tls="TLS" in wire, gzip="gzip" in wire) as server:
             for case in cases:
                 rows += _rows(plan, case, server)
-    return Table(
-        name="pages",
-        title="Pages over a socket",
-        about=(
-            "Pages of 35 images (55 KB) from a server on loopback, on a core of its own, which answers after the time "
-            'named. So many workers get one page after the other ("in flight"). CPU is process time, threads included, '
-            "once all connections are made. Ideal is in flight / server time. Memory is the peak above what the "
-            "process had before the first request. Busy is CPU time by wall time: with many in flight and no latency, "
-            "a client far below 100 % did not have its core to itself. Runs of candidates alternate; medians."
-        ),
-        rows=rows,
-    )
+    return Table.of("pages", __doc__, rows)
 
 
 def _rows(plan: Plan, case: Case, server: Server) -> Iterator[Row]:
-    """One for each candidate. Whoever fails to finish or to start is not asked again."""
-    bounds = _bounds(plan, case)
+    """One for each candidate; one that fails to start or to finish gets no further round."""
+    rounds, seconds, timeout = _bounds(plan, case)
     results: defaultdict[str, list[Result]] = defaultdict(list)
     notes: dict[str, str] = {}
     names = _candidates(plan, case)
-    for _, name in itertools.product(range(bounds.rounds), names):
+    place = {"loop": case.loop, "url": server.url, "ca": server.ca}
+    measure_one = partial(run_worker, plan.library, "pages:measured", timeout=timeout, **place)
+    for _, name in product(range(rounds), names):
         if name in notes:
             continue
-        task = Task(
-            name,
-            server.url,
-            None if server.ca is None else str(server.ca),
-            case.in_flight,
-            case.loop,
-            case.pages,
-            # JSON has no infinity; a day is as good.
-            min(bounds.seconds, 86_400.0),
-            case.at_once,
-        )
         try:
-            said = run_worker(plan, "load", json.dumps(attrs.asdict(task)), timeout=bounds.limit)
+            result = measure_one(candidate=name, case=attrs.asdict(case), seconds=seconds)
         except WorkerError as error:
-            notes[name] = str(error).splitlines()[-1].removeprefix("load ")
-            continue
-        result = Result(**said)
-        if result.left_out:
-            notes[name] = f"left out: {result.left_out}"
+            result = {"left_out": str(error).splitlines()[-1]}
+        if "left_out" in result:
+            notes[name] = f"left out: {result['left_out']}"
         else:
             results[name].append(result)
     for name in names:
-        yield _row(name, case, results[name], notes.get(name))
+        yield row(name, case, results[name], notes.get(name))
 
 
-def _row(name: str, case: Case, results: list[Result], note: str | None) -> Row:
+def row(name: str, case: Case, results: Sequence[Result], note: str | None = None) -> Row:
+    """Return medians over results, with notes on what was not as planned."""
     notes = [] if note is None else [note]
-    if CANDIDATES[name].in_threads if name in CANDIDATES else False:
-        notes.append(f"{sdk_threads(case.in_flight)} threads")
-    if results:
-        fewest = min(result.pages + result.failed for result in results)
-        if fewest < case.pages:
-            notes.append(f"{fewest:,} pages")
-        failed = sum(result.failed for result in results)
-        if failed:
-            error = next(result.error for result in results if result.error)
-            notes.append(f"{failed:,} of {sum(r.pages + r.failed for r in results):,} failed ({error})")
-    figures = _at_once(case, results) if case.at_once else _figures(case, [r for r in results if r.pages])
+    begun = [result["begun"] for result in results]
+    if begun and min(begun) < case.pages:
+        notes.append(f"{min(begun):,} pages")
+    if failed := sum(result["failed"] for result in results):
+        error = next(result["error"] for result in results if result["error"])
+        notes.append(f"{failed:,} of {sum(begun):,} failed ({error})")
+    counted = [result["figures"] for result in results if result["figures"]]
+    names = counted[0] if counted else ()
+    figures = {figure: Figure.of([one[figure] for one in counted], _UNITS.get(figure, "")) for figure in names}
     return Row(name, case.labels, figures, "; ".join(notes))
 
 
-def _figures(case: Case, results: list[Result]) -> dict[str, Figure]:
-    if not results:
-        return {}
-    rates = [result.pages / result.elapsed for result in results]
-    ideal = case.ideal
-    share = {} if ideal is None else {"share of ideal": Figure.of([rate / ideal for rate in rates])}
-    return {
-        "CPU per page": Figure.of([result.cpu / result.pages * 1e6 for result in results], "µs"),
-        "pages/s": Figure.of(rates),
-        **share,
-        "p50": Figure.of([result.p50 * 1e3 for result in results], "ms"),
-        "p99": Figure.of([result.p99 * 1e3 for result in results], "ms"),
-        "peak memory": Figure.of([result.memory for result in results], "MiB"),
-        "client busy": Figure.of([result.cpu / result.elapsed * 100 for result in results], "%"),
-        "server busy": Figure.of([result.server_cpu / result.elapsed * 100 for result in results], "%"),
-    }
+# --- the worker
 
 
-def _at_once(case: Case, results: list[Result]) -> dict[str, Figure]:
-    assert case.ideal is not None
-    if not results:
-        return {}
-    ideal = AT_ONCE / case.ideal
-    return {
-        "succeeded": Figure.of([result.pages for result in results]),
-        "time / ideal": Figure.of([result.elapsed / ideal for result in results]),
-    }
+async def measured(candidate: str, url: str, ca: str | None, case: dict[str, Any], seconds: float) -> Result:
+    """Return figures of one run, pages begun and failed, and the kind of the first failure; or why it was left out."""
+    server, chosen = Server(url, ca), Case(**case)
+    async with AsyncExitStack() as stack:
+        try:
+            fetch = await stack.enter_async_context(CANDIDATES[candidate](Setting(url, ca, chosen.in_flight)))
+        except Exception as error:  # noqa: BLE001  # an older library, or a peer, has no such client
+            return {"left_out": f"{type(error).__name__}: {error}"}
+        memory = Memory()
+        if not chosen.at_once:
+            await _got(fetch, max(chosen.in_flight, _WARM_PAGES), chosen.in_flight)
+        gc.collect()
+        server_cpu, cpu, began = server.tell("journal")["cpu"], time.process_time(), time.perf_counter()
+        workers = chosen.pages if chosen.at_once else chosen.in_flight
+        times, errors = await _got(fetch, chosen.pages, workers, began + seconds)
+        elapsed, cpu = time.perf_counter() - began, time.process_time() - cpu
+        server_cpu, got = server.tell("journal")["cpu"] - server_cpu, len(times)
+    figures = {}
+    if chosen.at_once:
+        figures = {"succeeded": got, "time / ideal": elapsed / chosen.pages * chosen.ideal}
+    elif got:
+        figures = {
+            "CPU per page": 1e6 * cpu / got,
+            "pages/s": got / elapsed,
+            **({"share of ideal": got / elapsed / chosen.ideal} if chosen.ideal else {}),
+            "p50": 1e3 * times[got // 2],
+            "p99": 1e3 * times[got * 99 // 100],
+            "peak memory": memory.growth(),
+            "client busy": 100 * cpu / elapsed,
+            "server busy": 100 * server_cpu / elapsed,
+        }
+    return {"figures": figures, "begun": got + len(errors), "failed": len(errors), "error": "".join(errors[:1])}
+
+
+async def _got(fetch: Fetch, pages: int, workers: int, until: float = math.inf) -> tuple[list[float], list[str]]:
+    """Get so many pages, none of them begun later than `until`; return the seconds each took, and errors."""
+    numbers, times, errors = iter(range(pages)), list[float](), list[str]()
+
+    async def worker() -> None:
+        while (called := time.perf_counter()) < until and (number := next(numbers, None)) is not None:
+            try:
+                await fetch(number)
+            except Exception as error:  # noqa: BLE001  # any error of a client is its result
+                errors.append(type(error).__name__)
+            else:
+                times.append(time.perf_counter() - called)
+
+    await asyncio.gather(*(worker() for _ in range(workers)))
+    return sorted(times), errors

@@ -1,179 +1,208 @@
-"""The service that clients are measured against, in a process of its own: as cheap as Python allows.
+"""The service of every measurement, in a process of its own and as cheap as Python allows.
 
-    with serving(plan.peers, latency=0.1, tls=True) as server:
-        server.url, server.ca
+    with serving(latency=0.1, tls=True) as server:
+        server.url, server.ca, server.tell("journal")
 
-It answers any GET with the same page, `latency` seconds after the request has come. The whole answer is made once,
-head and body; a request costs one search for the empty line, a timer and a write. `server.cpu()` tells what it has
-used itself, so that a table can say whether the server was what held the client up.
+It answers any GET with the same page; the answer is made once, head and body. Faults and a quota are settings. Paths
+below `/-/` control it: `calm` ends the resets, and each, such as `journal`, says what has happened so far.
 """
 
-from __future__ import annotations
-
-import argparse
 import asyncio
 import gzip
 import json
-import os
+import socket
 import ssl
-import subprocess
-import sys
+import struct
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import cast
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from random import Random
+from typing import Any, cast
 
-from .machine import pin_server
-from .page import page
+import attrs
 
-__all__ = ["Server", "serving"]
-
-_ROOT = Path(__file__).parents[2]
-_USAGE = b"GET /cpu-seconds "
-_HEADERS = {
-    "Content-Type": "application/json; charset=utf-8",
-    "Cache-Control": "no-cache",
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
-    "x-content-type-options": "nosniff",
-    "BingAPIs-TraceId": "7B1D6C2A9E0F4D53A8C4E6F10B2D3C4E",
-    "BingAPIs-SessionId": "2F8C0A6E51B74C0E9D1A3B5C7E9F1021",
-    "BingAPIs-Market": "en-US",
-    "X-MSEdge-ClientID": "3C1E5A7F9B2D4C6E8A0B1D3F5C7E9A2B",
-    "X-MSEdge-Ref": "Ref A: 5E7C9A1B3D5F Ref B: DB3EDGE0817 Ref C: 2025-08-01T12:00:00Z",
-}
-"""Those of the contract's recordings that a client may look at, and the usual noise."""
+from .page import HEADERS, page
+from .processes import HERE, Library, started
 
 
+@attrs.frozen
 class Server:
-    """A server that runs: `url` without a path, and with TLS `ca`, the file with the authority to trust."""
+    """A running service: `url` without a path, and with TLS `ca`, the file of the authority to trust."""
 
-    def __init__(self, url: str, ca: Path | None) -> None:
-        self.url = url
-        self.ca = ca
-        context = None if ca is None else ssl.create_default_context(cafile=ca)
-        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
-        self._opener = urllib.request.build_opener(*handlers)
+    url: str
+    ca: str | None
 
-    def cpu(self) -> float:
-        """Seconds of CPU time the server has used so far; blocks for a millisecond."""
-        with self._opener.open(f"{self.url}/cpu-seconds", timeout=10) as response:
-            return float(response.read())
+    def tell(self, what: str) -> Any:
+        """Send a control request and return its result; blocks for a millisecond."""
+        context = ssl.create_default_context(cafile=self.ca) if self.ca else None
+        handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        with urllib.request.build_opener(*handlers).open(f"{self.url}/-/{what}", timeout=10) as response:
+            return json.load(response)
 
 
 @contextmanager
-def serving(
-    python: Path, *, latency: float = 0.0, tls: bool = False, zipped: bool = False, images: int = 35
-) -> Iterator[Server]:
-    """A server of pages with so many `images`, while the block runs. `python` needs trustme for TLS, else nothing."""
-    arguments = [
-        f"--latency={latency}",
-        f"--images={images}",
-        *(["--tls"] if tls else []),
-        *(["--gzip"] if zipped else []),
-    ]
+def serving(library: Library = HERE, *, tls: bool = False, **settings: Any) -> Iterator[Server]:
+    """A service with these settings of `Service` while the block runs; TLS needs trustme in the library's Python."""
+    loop = "asyncio" if library == HERE else "uvloop"  # only environments of ours have it
     with tempfile.TemporaryDirectory() as folder:
-        ca = Path(folder, "ca.pem")
-        command = [str(python), "-P", "-m", __name__, f"--ca={ca}", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        ca = f"{folder}/ca.pem" if tls else ""
+        with started(library, "server:serve", loop=loop, **settings, ca=ca) as process:
             assert process.stdout is not None
             try:
                 port = int(process.stdout.readline())
-                yield Server(f"{'https' if tls else 'http'}://127.0.0.1:{port}", ca if tls else None)
+                yield Server(f"{'https' if ca else 'http'}://127.0.0.1:{port}", ca or None)
             finally:
                 process.terminate()
 
 
-def _answer(headers: Mapping[str, str], body: bytes) -> bytes:
-    lines = [f"{name}: {value}" for name, value in {**headers, "Content-Length": len(body)}.items()]
-    return "\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode() + body
+_RESET = struct.pack("ii", 1, 0)
 
 
-def _page_answer(images: int, zipped: bool) -> bytes:
-    body = page(images)
-    if not zipped:
-        return _answer(_HEADERS, body)
-    # Level 6 is what most services use; the client pays for reading, which hardly depends on it.
-    return _answer({**_HEADERS, "Content-Encoding": "gzip"}, gzip.compress(body, 6, mtime=0))
+@attrs.define(kw_only=True, slots=False)
+class Service:
+    """How the service behaves, and what its connections share."""
+
+    latency: float = 0.0
+    """Seconds from a request to its answer."""
+    images: int = 35
+    gzip: bool = False
+    ca: str = ""
+    """With TLS, the file into which the server writes its certificate authority."""
+    connecting: float = 0.0
+    """Seconds that a TLS handshake takes at most, evenly spread."""
+    resets: float = 0.0
+    """Share of the requests after which the connection is reset, and again as many that are reset inside the body."""
+    quota: int = 0
+    """Requests in a sliding window of a second; more get a 429. 0: no limit."""
+    answers: int = 0
+    """Answers per connection; the next request is read and the connection closed. 0: no limit."""
+    closes: bool = False
+    """Whether each connection is closed after its answer, as that says."""
+
+    random: Random = attrs.field(init=False, factory=lambda: Random(7))
+    journal: dict[str, int] = attrs.field(init=False, factory=Counter)
+    answer: bytes = attrs.field(init=False)
+    _granted: deque[float] = attrs.field(init=False, factory=deque)
+
+    def __attrs_post_init__(self) -> None:
+        body, headers = page(self.images), dict(HEADERS)
+        if self.gzip:
+            body, headers["Content-Encoding"] = gzip.compress(body, 6, mtime=0), "gzip"
+        if self.closes:
+            headers["Connection"] = "close"
+        self.answer = _answer(body, headers)
+        self.is_plain = not (self.resets or self.quota or self.answers or self.closes)
+
+    def is_throttled(self, now: float) -> bool:
+        """Note a request, and return whether the quota refuses it."""
+        while self._granted and self._granted[0] <= now - 1.0:
+            self._granted.popleft()
+        is_throttled = 0 < self.quota <= len(self._granted)
+        if not is_throttled:
+            self._granted.append(now)
+        self.journal["requests"] += 1
+        self.journal["throttled"] += is_throttled
+        self.journal["most in a second"] = max(self.journal["most in a second"], len(self._granted))
+        return is_throttled
+
+    def control(self, what: bytes) -> Any:
+        if what == b"calm":
+            self.resets = 0.0
+        # "open" is without the connection of this request.
+        return {**self.journal, "open": self.journal["open"] - 1, "cpu": time.process_time()}
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, answer: bytes, latency: float, later: Callable[..., object]) -> None:
-        self._answer = answer
-        self._latency = latency
-        self._later = later
+    _transport: asyncio.Transport
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._rest = b""
-        self._transport: asyncio.Transport
+        self._answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
-        # A page fits in at once: no second wake-up for the rest of it.
-        self._transport.set_write_buffer_limits(high=1 << 20)
+        self._transport.set_write_buffer_limits(high=1 << 20)  # a page fits in at once: no second wake-up for its rest
+        self._service.journal["open"] += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._service.journal["open"] -= 1
 
     def data_received(self, data: bytes) -> None:
-        data = self._rest + data
-        *requests, self._rest = data.split(b"\r\n\r\n")
+        *requests, self._rest = (self._rest + data).split(b"\r\n\r\n")
         for request in requests:
-            if request.startswith(_USAGE):
-                self._write(_answer({}, json.dumps(time.process_time()).encode()))
-            elif self._latency:
-                self._later(self._latency, self._write, self._answer)
+            if request.startswith(b"GET /-/"):
+                self._write(_answer(json.dumps(self._service.control(request[7:].split(b" ", 1)[0])).encode(), {}))
+            elif self._service.is_plain:
+                self._later(self._service.answer)
             else:
-                self._write(self._answer)
+                self._answer_or_fail()
 
-    def _write(self, answer: bytes) -> None:
+    def _answer_or_fail(self) -> None:
+        service = self._service
+        self._answered += 1
+        if service.is_throttled(asyncio.get_running_loop().time()):
+            self._write(_answer(b"", {}, "429 Too Many Requests"))
+        elif 0 < service.answers < self._answered:
+            self._transport.close()
+        else:
+            draw, whole = service.random.random(), len(service.answer)
+            length = 0 if draw < service.resets else whole // 2 if draw < 2 * service.resets else whole
+            self._later(service.answer[:length], length < whole)
+
+    def _later(self, answer: bytes, is_cut: bool = False) -> None:
+        if latency := self._service.latency:
+            asyncio.get_running_loop().call_later(latency, self._write, answer, is_cut)
+        else:
+            self._write(answer, is_cut)
+
+    def _write(self, answer: bytes, is_cut: bool = False) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(answer)
+        if is_cut:  # the connection is reset once that has arrived
+            asyncio.get_running_loop().call_later(0.002, self._reset)
+        elif self._service.closes:
+            self._transport.close()
+
+    def _reset(self) -> None:
         if not self._transport.is_closing():
-            self._transport.write(answer)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
 
 
-async def _serve(answer: bytes, latency: float, context: ssl.SSLContext | None) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: _Connection(answer, latency, loop.call_later), "127.0.0.1", 0, backlog=4096, ssl=context
-    )
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+def _answer(body: bytes, headers: dict[str, str], status: str = "200 OK") -> bytes:
+    lines = [f"{name}: {value}" for name, value in {**headers, "Content-Length": len(body)}.items()]
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode() + body
 
 
-def _certified(ca_file: Path) -> ssl.SSLContext:
+async def serve(**given: Any) -> None:
+    """Accept connections by hand, so that the handshake of each can begin after a while; print the port first."""
+    service, loop, tasks = Service(**given), asyncio.get_running_loop(), set[asyncio.Task[object]]()
+    context = _certified(service.ca) if service.ca else None
+
+    async def connect(accepted: socket.socket) -> None:
+        await asyncio.sleep(service.random.uniform(0, service.connecting))
+        with suppress(OSError):  # the client has given up
+            await loop.connect_accepted_socket(lambda: _Connection(service), accepted, ssl=context)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
+        listening.setblocking(False)
+        print(listening.getsockname()[1], flush=True)
+        while True:
+            accepted, _ = await loop.sock_accept(listening)
+            tasks.add(task := asyncio.ensure_future(connect(accepted)))
+            task.add_done_callback(tasks.discard)
+
+
+def _certified(ca: str) -> ssl.SSLContext:
     import trustme
 
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(ca_file))
+    authority.cert_pem.write_to_path(ca)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
-def main() -> None:
-    """Serve until terminated."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--images", type=int, default=35)
-    parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--gzip", action="store_true")
-    parser.add_argument("--ca", type=Path, required=True)
-    chosen = parser.parse_args()
-    pin_server()
-    context = _certified(chosen.ca) if chosen.tls else None
-    with asyncio.Runner(loop_factory=_loop) as runner:
-        try:
-            runner.run(_serve(_page_answer(chosen.images, chosen.gzip), chosen.latency, context))
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()
