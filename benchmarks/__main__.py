@@ -1,151 +1,104 @@
-"""Speed, measured: one command for everything. `python -m benchmarks --help`."""
-
-from __future__ import annotations
+"""The command `python -m benchmarks`; README.md says which measurement is for what."""
 
 import argparse
-import importlib
+import json
+import re
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from pkgutil import resolve_name
 
-from .speed import compare
-from .speed.environment import environment, versions
-from .speed.machine import describe
-from .speed.promises import promises
-from .speed.report import markdown, promises_table, write
-from .speed.tables import Measurement, Plan, Table
+import attrs
 
-__all__ = ["main"]
+from .checks import check
+from .compare import compare
+from .processes import PEERS, ROOT, Library, Plan, library_at, run_worker
+from .promises import Promise, promises, promises_table
+from .tables import Table, markdown
 
-ROOT = Path(__file__).parents[1]
 NAMES = ("decode", "one_call", "pages", "limiters", "growth", "start")
-COMPARED = ("decode", "one_call", "pages", "start")
-SHORT_ROUNDS, FULL_ROUNDS, COMPARE_ROUNDS = 3, 5, 5
+COMMANDS = {
+    **dict.fromkeys(("churn", "quota", "hangups", "slow_connect"), "faults"),
+    **dict.fromkeys(("kill", "bulk_quota"), "bulk"),
+    "fan_out": "growth",
+    "throttling": "throttling",
+}
+"""The module of each command that checks one promise."""
+_DESCRIBED = ("date", "cpu_model_name", "cpu_count", "platform", "load_avg_1min", "python_version")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 1 if a promise is broken, a measurement failed, or something got slower."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    return _compare(arguments[1:]) if arguments[:1] == ["compare"] else _run(arguments)
-
-
-def _run(arguments: Sequence[str]) -> int:
-    parser = _parser("What typed, paced and retried pages cost, beside other ways to get them.", SHORT_ROUNDS)
-    parser.epilog = "See also: python -m benchmarks compare --help"
-    parser.add_argument(
-        "--full", action="store_true", help="everything, in three quarters of an hour (by default: in five minutes)"
-    )
+def main(arguments: list[str]) -> int:
+    """Return the exit status: 1 if a promise is broken, a measurement failed, or something is slower."""
+    if arguments[:1] == ["compare"]:
+        return compare(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return check(resolve_name(f"benchmarks.{COMMANDS[arguments[0]]}:{arguments[0]}"), arguments[1:])
+    more = f"Other commands, each with --help of its own: {', '.join(['compare', *COMMANDS])}."
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, epilog=more)
+    parser.add_argument("--full", action="store_true", help="everything, in three quarters of an hour (else 5 minutes)")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--rounds", type=int, help="of each measurement (by default 3; 5 in a full run)")
+    parser.add_argument("--env", type=Path, help="the folder for environments (by default in the user's cache)")
     parser.add_argument("--out", type=Path, help="the folder for the report (benchmarks/results; none with --only)")
     chosen = parser.parse_args(arguments)
-    out = chosen.out or (None if chosen.only else ROOT / "benchmarks" / "results")
-    rounds = chosen.rounds or (FULL_ROUNDS if chosen.full else SHORT_ROUNDS)
-    started = time.monotonic()
-    plan = Plan(full=chosen.full, rounds=rounds, peers=environment(chosen.env), checkout=ROOT)
-    tables, failed = _measure(plan, chosen.only or NAMES)
-    kept = promises({table.name: table for table in tables})
+    if chosen.rounds is not None and chosen.rounds < 1:
+        parser.error(f"--rounds is {chosen.rounds}; it must be 1 or more")
+    return _run(chosen)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    began, failed, tables = time.monotonic(), list[str](), list[Table]()
+    with library_at(None, chosen.env) as library:
+        about = _described(library)
+        plan = Plan(full=chosen.full, rounds=chosen.rounds or (5 if chosen.full else 3), library=library)
+        for name in chosen.only:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            try:
+                tables.append(resolve_name(f"benchmarks.{name}:measure")(plan))
+                print(f"\n{markdown(tables[-1])}", flush=True)
+            except Exception:  # noqa: BLE001  # the others can still be made
+                traceback.print_exc()
+                failed.append(name)
+    kept = promises(tables)
     print(f"\n## Promises\n\n{promises_table(kept)}")
-    about = {
-        **describe(),
-        "run": f"{'full' if chosen.full else 'short'}, {time.monotonic() - started:.0f} s",
-        "library": _describe_library(),
-        "packages": versions(),
-    }
-    if out is not None and tables:
-        write(out, about, tables, kept, plan.peers)
+    out = chosen.out or (ROOT / "benchmarks" / "results" if chosen.only == NAMES else None)
+    if out is not None:
+        run = f"{'full' if chosen.full else 'short'}, {time.monotonic() - began:.0f} s"
+        write(out, {**about, "run": run}, tables, kept)
+        run_worker(library, "plots:draw", out=str(out.resolve()))
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed or any(promise.holds is False for promise in kept) else 0
 
 
-def _measure(plan: Plan, names: Sequence[str]) -> tuple[list[Table], list[str]]:
-    """The tables, as they come, and the names of the measurements that failed."""
-    tables: list[Table] = []
-    failed: list[str] = []
-    for name in names:
-        _say(f"{name} …")
-        started = time.monotonic()
-        try:
-            table = _measurement(name)(plan)
-        except Exception:  # noqa: BLE001  # the others can still be made
-            traceback.print_exc()
-            failed.append(name)
-            continue
-        tables.append(table)
-        print(f"\n{markdown(table)}", flush=True)
-        _say(f"{name}: {time.monotonic() - started:.0f} s")
-    return tables, failed
+def write(out: Path, about: Mapping[str, str], tables: Sequence[Table], kept: Sequence[Promise]) -> None:
+    """Write `results.json` and `table.md`, without the paths of this machine."""
+    promised = [{**attrs.asdict(promise), "holds": promise.holds} for promise in kept]
+    results = {"about": dict(about), "tables": [attrs.asdict(table) for table in tables], "promises": promised}
+    head = "# Speed\n\n" + "\n".join(f"* {name}: {text}" for name, text in about.items())
+    report = "\n\n".join([head, *map(markdown, tables), f"## Promises\n\n{promises_table(kept)}"])
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in {"results.json": json.dumps(results, indent=1, ensure_ascii=False), "table.md": report}.items():
+        (out / name).write_text(text.replace(str(ROOT), ".").replace(str(Path.home()), "~") + "\n")
 
 
-def _measurement(name: str) -> Measurement:
-    return cast("Measurement", importlib.import_module(f"{__package__}.speed.{name}").measure)
+def _described(library: Library) -> dict[str, str]:
+    """Return what stands above the tables. Nothing in it names a person or a host."""
 
+    def said(*command: str | Path) -> str:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
-def _compare(arguments: Sequence[str]) -> int:
-    parser = _parser("The library of another revision and that of this checkout, turn about.", COMPARE_ROUNDS)
-    parser.prog = "python -m benchmarks compare"
-    parser.add_argument("revision", metavar="REV", type=_revision, help="a commit, branch or tag")
-    chosen = parser.parse_args(arguments)
-    plan = Plan(
-        full=False, rounds=chosen.rounds or COMPARE_ROUNDS, peers=environment(chosen.env), checkout=ROOT, only_ours=True
-    )
-    found: list[compare.Comparison] = []
-    failed = False
-    with compare.worktree(ROOT, chosen.revision) as there:
-        for name in chosen.only or COMPARED:
-            try:
-                found += compare.measure_both(plan, there, name, _measurement(name), _say)
-            except Exception:  # noqa: BLE001  # the others can still be compared
-                traceback.print_exc()
-                failed = True
-    print(compare.comparison_table(found, chosen.revision))
-    slower = [comparison for comparison in found if comparison.verdict == "slower"]
-    print(f"\n{len(slower)} of {len(found)} times are longer by more than {compare.NOISE - 1:.0%}.")
-    return 1 if slower or failed else 0
-
-
-def _say(text: str) -> None:
-    """Progress, apart from the tables."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def _parser(description: str, rounds: int) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=description)
-    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--env", type=Path, help="the folder for the peers' environment (by default the user's cache)")
-    parser.add_argument(
-        "--rounds", type=_positive, help=f"of each measurement (by default {rounds}; more in a full run)"
-    )
-    return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of rounds: 1 or more")
-    return int(text)
-
-
-def _revision(name: str) -> str:
-    """The same name, if git knows it."""
-    known = ["git", "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}"]
-    if subprocess.run(known, cwd=ROOT, capture_output=True, check=False).returncode:
-        raise argparse.ArgumentTypeError(f"{name!r} is no revision of this repository")
-    return name
-
-
-def _describe_library() -> str:
-    """The commit, and whether it was changed since; nothing where git is not."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
+    collected = said(library.python, "-m", "pyperf", "collect_metadata")
+    machine = dict(re.findall(r"^- (\w+): (.+)$", collected, re.MULTILINE))
+    return {
+        **{name: machine[name] for name in _DESCRIBED if name in machine},
+        "library": said("git", "describe", "--always", "--dirty") or "unknown",
+        "packages": ", ".join(re.findall(r"^\S+==[^\s;]+", PEERS.read_text(), re.MULTILINE)),
+    }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

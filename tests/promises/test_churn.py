@@ -1,4 +1,4 @@
-"""Connections heal: `python -m benchmarks.churn` in short, which says what is promised and checks it."""
+"""Connections heal: `python -m benchmarks churn` in short, which says what is promised and checks it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG = ["--seconds=30"]
 )
 def test_connections_heal_whatever_is_cancelled(backend: str, storm: list[str]) -> None:
     """In a process of its own, where a warning is an error, too."""
-    command = [sys.executable, "-W", "error", "-m", "benchmarks.churn", "--only=session", f"--backend={backend}"]
+    command = [sys.executable, "-W", "error", "-m", "benchmarks", "churn", f"--backend={backend}"]
     run = subprocess.run([*command, *storm], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     print(run.stdout)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,1 +1,0 @@
-"""What runs in the peers' Python: workers (see `benchmarks.speed.workers`), and what they share."""
