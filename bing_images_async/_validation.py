@@ -153,18 +153,17 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
     return dict(cast("Mapping[Any, Any]", value))
 
 
-def not_both(first: str, first_value: object, second: str, second_value: object) -> None:
-    """Two parameters of which the service takes one."""
-    if first_value is not None and second_value is not None:
-        raise InvalidRequestError(
-            f"{first}={first_value!r} and {second}={second_value!r} exclude each other: give one of them.",
-            parameter=first,
-        )
+def not_both(first: str, first_value: object, second: str, second_value: object) -> InvalidRequestError:
+    """The error for two parameters of which the service takes one."""
+    return InvalidRequestError(
+        f"{first}={first_value!r} and {second}={second_value!r} exclude each other: give one of them.",
+        parameter=first,
+    )
 
 
-def ordered(low_name: str, low: float | None, high_name: str, high: float | None) -> None:
+def ordered(low_name: str, low: float, high_name: str, high: float) -> None:
     """The two ends of a range, in this order."""
-    if low is not None and high is not None and low > high:
+    if low > high:
         raise InvalidRequestError(
             f"{low_name}={low!r} is above {high_name}={high!r}: the range would be empty.", parameter=low_name
         )

@@ -159,7 +159,8 @@ class ConnectionPool:
                 raise
             if self._clock() - began > _KEPT:
                 is_kept = True
-                if not connection.is_silent:
+                # With TLS the session tickets of a new connection may have arrived, which is no end (RFC 8446, 4.6.1).
+                if key.scheme == b"http" and not connection.is_silent:
                     await self.drop(connection)
                     raise StaleConnectionError("The connection ended before the request was sent.", has_written=False)
         try:

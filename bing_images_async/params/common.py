@@ -85,13 +85,6 @@ def _read_fields(cls: type, role: str) -> tuple[tuple[str, Any], ...]:
 _fields: Callable[[Any, str], tuple[tuple[str, Any], ...]] = cache(_read_fields)
 
 
-def _read_names(cls: Any) -> tuple[str, ...]:
-    return tuple(a.name for a in attrs.fields(cls))
-
-
-_names: Callable[[Any], tuple[str, ...]] = cache(_read_names)
-
-
 EXCLUSIVE: Final = (("market", "country_code"), ("set_lang", "accept_language"))
 """Pairs of which at most one may be sent (API reference: Query parameters)."""
 
@@ -124,26 +117,29 @@ class CommonParams:
     """Say that an SDK is calling, as Microsoft's did; it seems to trim undocumented fields."""
 
     def __attrs_post_init__(self) -> None:
+        given: dict[str, Any] = {}
         for name, check in _fields(type(self), "check"):
             value = getattr(self, name)
             if value is not None and value is not UNSET:
-                object.__setattr__(self, name, check(name, value))
-        self._check_together({name: getattr(self, name) for name in _names(type(self))})
+                given[name] = check(name, value)
+                object.__setattr__(self, name, given[name])
+        self._check_together(given)
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> None:
         """Check some of the parameters, by name, without the others. Raises `InvalidRequestError`."""
-        found = {name: values[name] for name in _names(cls) if name in values}
+        given = {name: value for name, value in values.items() if value is not None and value is not UNSET}
         for name, check in _fields(cls, "check"):
-            if found.get(name) is not None and found[name] is not UNSET:
-                found[name] = check(name, found[name])
-        cls._check_together(found)
+            if name in given:
+                given[name] = check(name, given[name])
+        cls._check_together(given)
 
     @classmethod
-    def _check_together(cls, values: Mapping[str, Any]) -> None:
-        """Check what parameters mean for each other; a value that is missing counts as not given."""
+    def _check_together(cls, given: Mapping[str, Any]) -> None:
+        """Check what the parameters that were given mean for each other."""
         for one, other in EXCLUSIVE:
-            checks.not_both(one, _given(values.get(one)), other, _given(values.get(other)))
+            if one in given and other in given:
+                raise checks.not_both(one, given[one], other, given[other])
 
     def with_defaults(self, defaults: CommonParams) -> Self:
         """A copy in which what is `UNSET` is taken from `defaults`, ready to be sent.

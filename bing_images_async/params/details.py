@@ -79,15 +79,14 @@ class DetailsParams(CommonParams):
     """Rectangular is the only type, and what the service takes when nothing is sent."""
 
     @classmethod
-    def _check_together(cls, values: Mapping[str, Any]) -> None:
-        super()._check_together(values)
-        sources = {name: values.get(name) for name in ("insights_token", "image_url", "image")}
-        given = [name for name, value in sources.items() if value is not None]
-        if len(given) != 1:
-            said = " and ".join(given) or "none"
+    def _check_together(cls, given: Mapping[str, Any]) -> None:
+        super()._check_together(given)
+        sources = [name for name in ("insights_token", "image_url", "image") if name in given]
+        if len(sources) != 1:
+            said = " and ".join(sources) or "none"
             raise InvalidRequestError(
                 f"details needs exactly one of insights_token, image_url and image; given: {said}.",
-                parameter=given[-1] if given else "insights_token",
+                parameter=sources[-1] if sources else "insights_token",
             )
-        if values.get("crop_type") is not None and values.get("crop") is None:
-            raise checks.refuse("crop_type", values["crop_type"], "it needs a crop")
+        if "crop_type" in given and "crop" not in given:
+            raise checks.refuse("crop_type", given["crop_type"], "it needs a crop")

@@ -14,6 +14,9 @@ from .enums import Aspect, Color, Freshness, ImageContent, ImageSize, ImageType,
 
 __all__ = ["SearchParams"]
 
+_EXACT_OR_RANGE = tuple((side, f"{end}_{side}") for side in ("width", "height") for end in ("min", "max"))
+_RANGES = tuple((f"min_{what}", f"max_{what}") for what in ("width", "height", "file_size"))
+
 
 @frozen(kw_only=True)
 class SearchParams(CommonParams):
@@ -52,10 +55,11 @@ class SearchParams(CommonParams):
             raise checks.refuse("query", self.query, "it is required")
 
     @classmethod
-    def _check_together(cls, values: Mapping[str, Any]) -> None:
-        super()._check_together(values)
-        for side in ("width", "height"):
-            checks.not_both(side, values.get(side), f"min_{side}", values.get(f"min_{side}"))
-            checks.not_both(side, values.get(side), f"max_{side}", values.get(f"max_{side}"))
-        for what in ("width", "height", "file_size"):
-            checks.ordered(f"min_{what}", values.get(f"min_{what}"), f"max_{what}", values.get(f"max_{what}"))
+    def _check_together(cls, given: Mapping[str, Any]) -> None:
+        super()._check_together(given)
+        for one, other in _EXACT_OR_RANGE:
+            if one in given and other in given:
+                raise checks.not_both(one, given[one], other, given[other])
+        for low, high in _RANGES:
+            if low in given and high in given:
+                checks.ordered(low, given[low], high, given[high])
