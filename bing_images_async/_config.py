@@ -17,8 +17,9 @@ from attrs import Attribute, Converter, evolve, field, fields_dict, frozen
 
 from . import _validation as checks
 from ._pipeline.call import OnOutage, Priority
+from ._pipeline.client_errors import httpx_of
 from ._pipeline.retry import RetryPolicy
-from ._pipeline.send import KeySource, httpx_of
+from ._pipeline.send import KeySource
 from ._protocol.credentials import ApiKey, Auth, SubscriptionKey
 from ._protocol.request_building import header_pairs
 from ._transport.proxy import Proxies
@@ -225,7 +226,7 @@ def key_source(api_key: KeyLike | None) -> KeySource:
     """One way to ask for the key, whether a key or a function was given."""
     try:
         if callable(api_key):
-            return KeySource(_asking(api_key), takes_time=True)
+            return KeySource(_asking(api_key), is_function=True)
         key = None if api_key is None else _as_key(api_key)
     finally:
         del api_key  # tracebacks can show the variables of this frame
@@ -233,7 +234,7 @@ def key_source(api_key: KeyLike | None) -> KeySource:
     async def known() -> ApiKey | None:
         return key
 
-    return KeySource(known, takes_time=False, known=key)
+    return KeySource(known, is_function=False, known=key)
 
 
 def _asking(function: Callable[[], str | Awaitable[str]]) -> Callable[[], Awaitable[ApiKey]]:

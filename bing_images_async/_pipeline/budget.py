@@ -1,4 +1,4 @@
-"""A budget: so many requests and no more, whatever retries and pages add up to."""
+"""Budget: a limit on all requests of a session, retries and pages included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._protocol.messages import Reply
 from ..errors import BudgetExceededError
 from .call import Call, Send
 
-__all__ = ["Budget", "Estimate", "BudgetGuard"]
+__all__ = ["Budget", "BudgetGuard", "Estimate"]
 
 
 def _requests(_: object, __: object, value: Any) -> None:
@@ -26,48 +26,55 @@ def _cost(_: object, __: object, value: Any) -> None:
 
 @frozen
 class Budget:
-    """At most `requests` requests by a session and its siblings; `cost_per_1000` is what a thousand of them cost.
+    """Limit on the requests of a session and its siblings.
 
-    Every request counts, retries included, for every request may be billed. Give the same `Budget` to several
-    sessions and each has its own `requests`. Raises `InvalidRequestError` for numbers that cannot be.
+    Every request counts, retries included, because every request may be billed. The same `Budget` given to two
+    sessions allows each of them `requests`.
+
+    Args:
+        requests: most requests, 0 or more.
+        cost_per_1000: cost of a thousand requests, in any currency.
+
+    Raises:
+        InvalidRequestError: a value is out of range.
     """
 
     requests: int = field(validator=_requests)
     cost_per_1000: float | None = field(default=None, kw_only=True, validator=_cost)
 
     def cost(self, requests: int) -> float | None:
-        """What `requests` cost, if it is known what a thousand cost."""
+        """Return the cost of `requests`; `None` without `cost_per_1000`."""
         return None if self.cost_per_1000 is None else requests * self.cost_per_1000 / 1000
 
 
 @frozen(kw_only=True)
 class Estimate:
-    """What a run would take (`session.estimate`), beside what is left of the session's budget."""
+    """Requests, cost and duration of a run (`session.estimate`), and the rest of the session's budget."""
 
     queries: int
     requests: int
-    """As a rule: full pages, nothing repeated."""
+    """Expected requests: full pages, no retries."""
     most: int
-    """At most: every attempt made that the session's `RetryPolicy` allows, and pages with a single new image each.
+    """Most requests: all attempts that the session's `RetryPolicy` allows, and one new image per page.
 
-    Only the probes during an outage that a run waits for come on top."""
+    Probes during an outage (`on_outage="wait"`) are not included."""
     cost: float | None
-    """Of `requests`, in the currency of `Budget.cost_per_1000`; `None` without one."""
+    """Cost of `requests`, in the currency of `Budget.cost_per_1000`; `None` without one."""
     highest_cost: float | None
-    """Of `most`."""
+    """Cost of `most`."""
     seconds: float | None
-    """For `requests` at the pace of the session's rate limit; `None` if it has none."""
+    """Seconds for `requests` at the session's rate limit; `None` without one."""
     budget_left: int | None
-    """Requests that may still be sent; `None` without a budget."""
+    """Remaining requests of the budget; `None` without a budget."""
 
     @property
     def fits(self) -> bool:
-        """Not even the most would exceed the budget."""
+        """True if the budget allows `most` requests."""
         return self.budget_left is None or self.most <= self.budget_left
 
 
 class BudgetGuard:
-    """The link that reserves a request before it is sent, and gives it back if it is not."""
+    """Step that reserves one request of the budget, and releases it if the request is not sent."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -75,25 +82,25 @@ class BudgetGuard:
 
     @property
     def requests(self) -> int:
-        """Requests that were sent or are about to be."""
+        """Requests that were sent or are being sent."""
         return self._reserved
 
     @property
     def left(self) -> int:
-        """Requests that may still be sent."""
+        """Remaining requests."""
         return self._budget.requests - self._reserved
 
     def cost_of(self, requests: int) -> float | None:
-        """What `requests` cost, if it is known what a thousand cost."""
+        """Return the cost of `requests`; `None` without `Budget.cost_per_1000`."""
         return self._budget.cost(requests)
 
     @property
     def cost(self) -> float | None:
-        """Of what was spent, if it is known."""
+        """Cost of the requests so far; `None` without `Budget.cost_per_1000`."""
         return self._budget.cost(self._reserved)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Raises `BudgetExceededError` instead of sending one request too many."""
+        """Send `call`; raise `BudgetExceededError` if the budget is spent."""
         self._check()
         self._reserved += 1
         try:
@@ -103,7 +110,7 @@ class BudgetGuard:
                 self._reserved -= 1
 
     def check_first(self, call: Call, send: Send, /) -> Awaitable[Reply]:
-        """The first look, so that nobody waits for a slot that would be of no use."""
+        """Check the budget before the attempt waits for anything."""
         self._check()
         return send(call)
 

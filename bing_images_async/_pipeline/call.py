@@ -1,8 +1,8 @@
-"""A call on its way through the pipeline, and the types of the pipeline's steps.
+"""A call in the pipeline, and the types of the pipeline's steps.
 
-A step is an async callable `(call, send) -> Reply`: it may wait before it sends, look at the reply, send again,
-or reply itself. Steps deal in replies for whatever the service answers, errors included, and in exceptions only
-where no reply came.
+A step is an async callable `(call, send) -> Reply`. It may wait before it sends, inspect the reply, send again, or
+return a reply of its own. Inside the pipeline every response is a `Reply`, also one with an error status; steps
+raise an exception only if there was no response.
 """
 
 from __future__ import annotations
@@ -39,55 +39,54 @@ _numbers = itertools.count()
 
 
 class AttemptAborted(Exception):  # noqa: N818  # a signal between steps, not an error that a caller sees
-    """Abort an attempt before it is sent.
+    """Abort an attempt that was not sent; the error cache catches this and starts the attempt again.
 
-    The steps between the one that raises it and the error cache, which catches it, release what they hold. They learn
-    nothing from it, because nothing was sent.
+    The steps in between release what they hold and record nothing, because no request was sent.
     """
 
 
 @define(eq=False)
 class InFlight:
-    """The counter of requests that have been sent and have not ended."""
+    """Counter of requests that were sent and have not ended."""
 
     requests: int = 0
 
 
 @define(eq=False)
 class CallState:
-    """What the pipeline keeps about a call while it runs. Not public: middleware has no use for it."""
+    """Mutable state of one call inside the pipeline. Private: middleware must not use it."""
 
     deadline: float = math.inf
-    """When the call must have ended, on the clock of the event loop. Moves while the call's clock is paused."""
+    """Time by which the call must have ended, by the event loop's clock. Moves while the call's clock is paused."""
     scope: anyio.CancelScope | None = None
-    """The scope that ends the call at its deadline."""
+    """Cancel scope that ends the call at its deadline."""
     clock_paused: bool = False
-    """The time that passes now does not count against the deadline."""
+    """The deadline moves with the time: waiting does not count against it now."""
     attempt_timeout: float = math.inf
-    """Seconds that one attempt may take once it is sent."""
+    """Seconds that one attempt may take after it was sent."""
     sent: float | None = None
-    """When the current attempt was sent; `None` before."""
+    """Time at which the current attempt was sent; `None` before."""
     is_probe: bool = False
-    """The current attempt was let through a shut gate, to see whether the service is back."""
+    """The current attempt is a probe: it was let through a shut gate to test the service."""
     on_connecting: Callable[[], None] | None = None
-    """Called when a connection is about to be made for the current attempt."""
+    """Called before a connection is opened for the current attempt."""
     on_sending: Callable[[], Awaitable[None]] | None = None
-    """Awaited when a connection stands, before the first byte of the current attempt is written."""
+    """Awaited once the attempt has a connection, before its first byte is written."""
     key_id: int | None = None
-    """Tells the key of the last attempt from other keys, and nothing else about it."""
+    """Hash of the key of the last attempt, to compare keys without keeping one."""
     may_resend: bool = False
-    """The last attempt met a kept connection that was closed, and may be repeated at once."""
+    """The last attempt failed because its kept connection was closed; it may be repeated at once."""
     needs_new_connection: bool = False
     """The current attempt must not use a kept connection."""
     reason: str | None = None
-    """Why the call was given up although it could have been retried."""
+    """Reason why the last failure was not retried: `attempts`, `deadline`, `retry_budget`, …"""
     attempts: list[Attempt] = field(factory=list[Attempt])
-    """The attempts that have ended, oldest first."""
+    """Ended attempts, oldest first."""
     waited: dict[str, float] = field(factory=dict[str, float])
-    """Seconds that the current attempt has waited, by what for."""
+    """Seconds that the current attempt has waited, by reason."""
     waiting_for: str = "the service"
-    """What the call is waiting for now, in words."""
-    judged: tuple[Reply, ApiError | None] | None = None
+    """Text for messages: the current reason for waiting."""
+    classified: tuple[Reply, ApiError | None] | None = None
     """The last reply and its classification, so that each reply is classified once."""
 
 
@@ -100,57 +99,57 @@ def _refuse_assignment(call: Call, attribute: Any, _: object) -> NoReturn:
 
 @define(eq=False, on_setattr=_refuse_assignment)
 class Call:
-    """One call: what is asked, and how long it may take. Frozen; `with_request` gives a call with another request."""
+    """One call of an endpoint: request, deadline and options. Frozen; `with_request` returns a changed copy."""
 
     endpoint: str
     """`search`, `details` or `trending`."""
     request: Request
-    """What is sent, without the key."""
+    """The request, without the key."""
     started: float = 0.0
-    """When the call began, on the clock of the event loop."""
+    """Start of the call, by the event loop's clock."""
     priority: Priority = "interactive"
     on_outage: OnOutage = "fail"
     coalesce: bool = False
-    """Share the reply of an equal request that is in flight."""
+    """Share the reply of an identical request that is in flight."""
     counts_queueing: bool = field(default=True, kw_only=True, repr=False)
-    """Waiting for a permit or a slot counts against the deadline."""
+    """Time in the queues of the concurrency limit and the rate limit counts against the deadline."""
     number: int = field(factory=_numbers.__next__, kw_only=True)
-    """The position among all calls: queues are ordered by it, and retries keep it."""
+    """Sequence number in this process; queues are ordered by it, and retries keep it."""
     state: CallState = field(factory=CallState, kw_only=True, repr=False)
-    """Belongs to the pipeline."""
+    """Private state of the pipeline."""
 
     @property
     def deadline(self) -> float:
-        """When the call must have ended, on the clock of the event loop; `inf` for never."""
+        """Time by which the call must have ended, by the event loop's clock; `inf` if there is no limit."""
         return self.state.deadline
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The attempts that have ended, oldest first."""
+        """Ended attempts, oldest first."""
         return tuple(self.state.attempts)
 
     def with_request(self, request: Request) -> Call:
-        """The same call with another request, for a middleware to send."""
+        """Return a copy of this call with another request, for a middleware to send."""
         return evolve(self, request=request)
 
     # --- for the steps of the pipeline
 
     def extend(self, seconds: float) -> None:
-        """Move the deadline by `seconds` that do not count against it."""
+        """Move the deadline by `seconds`."""
         state = self.state
         state.deadline += seconds
         if state.scope is not None and not state.clock_paused:
             state.scope.deadline = state.deadline
 
     def waiting(self, what: str, *, clock_stops: bool = False) -> _Waiting:
-        """A context that records that, and how long, the call waits for `what`.
+        """Return a context manager that records the time which the call waits for `what`.
 
-        With `clock_stops` the time spent there does not count: the deadline moves by as much.
+        With `clock_stops` the deadline moves by that time.
         """
         return _Waiting(self, what, clock_stops)
 
     def afford(self, seconds: float, what: str) -> None:
-        """Raise `DeadlineExceededError` now if waiting `seconds` for `what` could only end too late."""
+        """Raise `DeadlineExceededError` if a wait of `seconds` for `what` would end after the deadline."""
         left = self.state.deadline - anyio.current_time()
         if seconds > left:
             raise DeadlineExceededError(
@@ -161,7 +160,7 @@ class Call:
 
 
 class _Waiting:
-    """The context of `Call.waiting`. A class, because a generator would cost every attempt three times as much."""
+    """Context manager of `Call.waiting`. A class, because a generator takes three times as long on the hot path."""
 
     __slots__ = ("_before", "_began", "_call", "_clock_stops", "_what")
 
@@ -180,7 +179,7 @@ class _Waiting:
     def __exit__(self, *_: object) -> None:
         state, what = self._call.state, self._what
         spent = anyio.current_time() - self._began
-        if state.scope is None or not state.scope.cancel_called:  # else the error names what was waited for
+        if state.scope is None or not state.scope.cancel_called:  # else `Deadline` still needs the reason
             state.waiting_for = self._before
         state.waited[what] = state.waited.get(what, 0.0) + spent
         if self._clock_stops:
@@ -189,23 +188,23 @@ class _Waiting:
 
 
 Send = Callable[[Call], Awaitable[Reply]]
-"""The rest of the pipeline."""
+"""The remaining steps of the pipeline as one callable."""
 
 
 class Middleware(Protocol):
-    """A user's step. It runs once per attempt, before the attempt waits for anything."""
+    """A step of the user's. It runs once per attempt, before the attempt waits for anything."""
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Pass `call` on with `await send(call)`, and return a reply."""
+        """Send `call` with `await send(call)`, and return a reply."""
         ...
 
 
 Step = Callable[[Call, Send], Awaitable[Reply]]
-"""What a pipeline is made of: middleware, and steps that return the awaitable of what they send."""
+"""A step of the pipeline. One that has nothing to do after sending returns `send(call)` without awaiting it."""
 
 
 def compose(steps: Sequence[Step], last: Send) -> Send:
-    """One `Send` out of `steps`, outermost first, and the `last` one, which sends nothing on."""
+    """Join `steps`, outermost first, and the `last` one, which calls no other, to one `Send`."""
     send = last
     for step in reversed(steps):
         send = _joined(step, send)

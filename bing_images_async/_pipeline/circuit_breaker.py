@@ -1,16 +1,14 @@
-"""The circuit breaker: while the service is down, do not send; find out early that it is back.
+"""Circuit breaker: send nothing while the service is down, except single calls as probes.
 
-It opens after ten failures in a row and then lets single calls through as probes, 1, 2, 4, … seconds
-apart, jittered. The gap never exceeds an eighth of the outage so far (8 s at least, 30 s at most), and
-a probe may take no longer than the gap: a short outage is noticed to be over within seconds, even if
-requests vanish without a trace; a long one is not pestered. What other calls do
-meanwhile is theirs to say: `on_outage="fail"` raises at once, `"wait"` waits with the call's clock
-stopped.
+It opens after ten failures in a row. Then it lets probes through after 1, 2, 4, … seconds, with jitter. The gap
+between probes is at most an eighth of the outage so far, or 8 s if that is longer, and never more than 30 s. A probe
+may take as long as its gap (2 s at least). So the end of a short outage is noticed within seconds, and probes become
+rarer during a long one. Meanwhile `on_outage` decides what other calls do: "fail" raises at once, "wait" waits with
+the call's clock paused.
 
-Ten timeouts in a row take as long as a timeout takes, and at 50 requests per second all permits are
-on their way into a black hole by then. So the breaker also stalls: once ten requests have gone
-unanswered for several times the usual latency, nothing more is sent until an answer or a failure
-says which it is.
+If the service does not answer at all, ten failures take as long as the attempt timeout, and by then all permits may be
+in use. So the breaker also stalls: while ten or more requests have had no answer for several times the usual latency,
+nothing more is sent until one of them is answered or fails.
 """
 
 from __future__ import annotations
@@ -32,16 +30,16 @@ __all__ = ["CircuitBreaker"]
 
 _THRESHOLD = 10  # failures in a row, or requests without an answer
 _FIRST_GAP = 1.0  # seconds
-_SHORT_GAP = 8.0
-_LONGEST_GAP = 30.0
+_SHORT_GAP = 8.0  # seconds; allowed in any outage
+_LONGEST_GAP = 30.0  # seconds
 _SHARE_OF_OUTAGE = 1 / 8
-_SHORTEST_PROBE = 2.0
-_SILENCE = 0.25  # seconds
+_SHORTEST_PROBE = 2.0  # seconds
+_SILENCE = 0.25  # seconds, at least
 _LATENCIES = 5  # times the usual latency
 
 
 class CircuitBreaker:
-    """Closed, open or, while a probe is under way, half-open. One for a session and its siblings."""
+    """Step that is closed, open or, while a probe is in flight, half-open; shared by a session and its siblings."""
 
     def __init__(
         self,
@@ -70,22 +68,22 @@ class CircuitBreaker:
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for the service to come back."""
+        """Calls that wait for the end of the outage."""
         return self._gate.waiting
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Let `call` in if the service is believed to be up, and learn from how it ends."""
+        """Send `call` if the breaker is closed or `call` is the probe, and record its result."""
         await self._enter(call)
         try:
             reply = await send(call)
         except BaseException as error:
             if was_sent_and_failed(call, error):
                 self._learn(call, failed=True)
-            elif call.state.sent is not None and _shows_life(error):
-                self._learn(call, failed=False)  # the service is there, whatever it sent
+            elif call.state.sent is not None and _proves_response(error):
+                self._learn(call, failed=False)  # the service is up, even if its reply cannot be read
             else:
-                self._gate.abandon(call)
-                self._stall.settle()
+                self._gate.release(call)
+                self._stall.update()
             raise
         failure = failure_of(call, reply)
         self._stall.answered(call)
@@ -93,8 +91,8 @@ class CircuitBreaker:
         return reply
 
     def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
-        """The last look before the wire."""
-        self._gate.turn_back(call)
+        """Send `call`, or raise `AttemptAborted` if the breaker opened while it waited in another step."""
+        self._gate.check(call)
         if self._gate.is_probed_by(call):
             self._probed_at = anyio.current_time()
             self._emit("half-open")
@@ -103,10 +101,6 @@ class CircuitBreaker:
             raise AttemptAborted
         self._stall.sending()
         return send(call)
-
-    def check(self, call: Call) -> None:
-        """Raise `AttemptAborted` if the breaker was opened while `call` was on its way."""
-        self._gate.turn_back(call)
 
     async def _enter(self, call: Call) -> None:
         while True:
@@ -120,7 +114,7 @@ class CircuitBreaker:
                 await self._stall.wait(call)
 
     def _learn(self, call: Call, *, failed: bool) -> None:
-        self._stall.settle()
+        self._stall.update()
         if not failed:
             self._failures = 0
             if self._gate.is_shut:
@@ -155,19 +149,19 @@ class CircuitBreaker:
     def _unavailable(self) -> ServiceUnavailableError:
         wait = self._gate.retry_after()
         return ServiceUnavailableError(
-            f"The service failed {self._failures} times in a row; the next try is due in {wait:.3g} s. "
-            'To wait for it instead, use on_outage="wait".',
+            f"The service failed {self._failures} times in a row; the next attempt is due in {wait:.3g} s. "
+            'To wait for it, use on_outage="wait".',
             retry_after=wait,
         )
 
 
-def _shows_life(error: BaseException) -> bool:
-    """Something was there to send what could not be read. (A certificate that is not valid shows nothing.)"""
+def _proves_response(error: BaseException) -> bool:
+    """Return true if the service sent a response, though not one that can be used. A bad certificate is not one."""
     return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError)
 
 
 class _Stall:
-    """Notices that many requests are out and none comes back, long before they time out."""
+    """Detects that many requests are in flight and none is answered, before they time out."""
 
     def __init__(self, in_flight: InFlight) -> None:
         self._in_flight = in_flight
@@ -177,11 +171,13 @@ class _Stall:
         self._over: anyio.Event | None = None
 
     def sending(self) -> None:
+        """Record a request that is sent now."""
         self._unanswered += 1
         if self._silent_since is None:
             self._silent_since = anyio.current_time()
 
     def answered(self, call: Call) -> None:
+        """Record a response and its latency."""
         if call.state.sent is None:
             return
         latency = anyio.current_time() - call.state.sent
@@ -189,8 +185,8 @@ class _Stall:
         self._unanswered = 0
         self._silent_since = None
 
-    def settle(self) -> None:
-        """An attempt ended, one way or the other: look again."""
+    def update(self) -> None:
+        """Check again after the end of an attempt, and wake the waiting calls if the stall is over."""
         if self._in_flight.requests == 0:
             self._unanswered = 0
             self._silent_since = None
@@ -198,18 +194,20 @@ class _Stall:
             self._release()
 
     def reset(self) -> None:
-        """It is clear what it was: an outage."""
+        """End the stall, because the breaker has opened."""
         self._unanswered = 0
         self._silent_since = None
         self._release()
 
     async def wait(self, call: Call) -> None:
+        """Wait for the end of the stall."""
         if self._over is None:
             self._over = anyio.Event()
         with call.waiting("an answer to earlier requests", clock_stops=call.on_outage == "wait"):
             await self._over.wait()
 
     def is_on(self) -> bool:
+        """Return true while nothing more may be sent."""
         if self._unanswered < _THRESHOLD or self._silent_since is None or self._latency is None:
             return False
         return anyio.current_time() - self._silent_since > max(_SILENCE, _LATENCIES * self._latency)

@@ -1,8 +1,8 @@
-"""Single flight: identical requests that are under way at the same time share one.
+"""Single flight: identical calls that run at the same time share one request.
 
-The first of them, the leader, sends; the others wait for its answer. Each is a call of its own with
-its own deadline: cancelling a follower concerns nobody else, and if the leader is cancelled, or its
-time is up, one of the followers sends in its place.
+The first call, the leader, sends the request; the others, the followers, wait for its reply. Each keeps its own
+deadline. Cancelling a follower affects no other call. If the leader is cancelled or reaches its deadline, one follower
+becomes the leader.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _Key = tuple[Request, OnOutage, Priority]
 @define(eq=False)
 class _Flight:
     leader: Call
-    landed: anyio.Event = field(factory=anyio.Event)
+    ended: anyio.Event = field(factory=anyio.Event)
     reply: Reply | None = None
     error: BingImagesError | None = None
 
 
 class Coalesce:
-    """Remembers what is under way, for the calls that asked to share."""
+    """Step that shares the reply among calls with `coalesce=True`. Uploads are not shared."""
 
     def __init__(self) -> None:
         self._flights: dict[_Key, _Flight] = {}
 
     def __call__(self, call: Call, send: Send, /) -> Awaitable[Reply]:
-        """Join the flight of an equal request, or start one."""
+        """Wait for the reply of an identical call, or become the leader."""
         return self._share(call, send) if call.coalesce and call.request.upload is None else send(call)
 
     async def _share(self, call: Call, send: Send) -> Reply:
         key = (call.request, call.on_outage, call.priority)
         while (flight := self._flights.get(key)) is not None:
             with call.waiting("another call's answer", clock_stops=call.on_outage == "wait"):
-                await flight.landed.wait()
+                await flight.ended.wait()
             if flight.reply is None and flight.error is None:
                 continue
             call.state.attempts.extend(flight.leader.state.attempts)
@@ -69,4 +69,4 @@ class Coalesce:
             raise
         finally:
             del self._flights[key]
-            flight.landed.set()
+            flight.ended.set()

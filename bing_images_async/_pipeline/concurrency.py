@@ -1,8 +1,8 @@
-"""ConcurrencyLimiter: how many attempts may be under way at once, as many as the service bears.
+"""Concurrency limit: a number of permits for attempts, adapted to congestion (AIMD).
 
-Additive increase, multiplicative decrease, and only on signs of congestion: timeouts, resets and
-5xx among more than a fifth of the recent attempts. A cut on every failure would hold the limit at
-a fraction of what a service with a few per cent of faults can take.
+Additive increase, multiplicative decrease. The limit is cut only if more than a fifth of the recent attempts failed
+with timeouts, resets or 5xx. A cut after every failure would keep the limit too low for a service in which a few per
+cent of the requests fail.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .wait_queue import WaitQueue
 
 __all__ = ["ConcurrencyLimiter"]
 
-_LEAST = 4
+_LEAST = 4  # permits
 _CUT = 0.7
 _CONGESTED = 0.2  # share of recent attempts that failed
 _RECENT = 20  # attempts, at least
-_SPARE_FROM = 8  # from this limit on, one permit is kept for interactive calls
+_SPARE_FROM = 8  # from this limit on, one permit is reserved for interactive calls
 
 
 class ConcurrencyLimiter:
-    """At most `max_concurrency` attempts at once, granted by call number, interactive calls first."""
+    """Step that grants at most `max_concurrency` permits, interactive calls first, by call number."""
 
     def __init__(self, max_concurrency: int, in_flight: InFlight, events: Dispatcher) -> None:
         self._most = max_concurrency
@@ -43,21 +43,21 @@ class ConcurrencyLimiter:
 
     @property
     def limit(self) -> int:
-        """ConcurrencyLimiter there are at this moment."""
+        """Current number of permits."""
         return int(self._limit)
 
     @property
     def in_use(self) -> int:
-        """ConcurrencyLimiter that are taken."""
+        """Permits in use."""
         return self._in_use
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for one."""
+        """Calls that wait for a permit."""
         return len(self._queue)
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Send with a permit, and learn from how it ends."""
+        """Send `call` with a permit, and record its result."""
         await self._acquire(call)
         try:
             reply = await send(call)
@@ -73,7 +73,7 @@ class ConcurrencyLimiter:
             self._grant()
 
     def abort(self) -> None:
-        """Turn back every call that waits."""
+        """Abort every waiting call."""
         self._queue.abort()
 
     async def _acquire(self, call: Call) -> None:
@@ -81,7 +81,7 @@ class ConcurrencyLimiter:
             self._in_use += 1
             return
         waiter = self._queue.join(call)
-        # A spare permit may be free for this very call, though others wait.
+        # The reserved permit may be free for an interactive call although bulk calls wait.
         self._grant()
         try:
             with call.waiting("permit", clock_stops=not call.counts_queueing):
@@ -114,6 +114,7 @@ class ConcurrencyLimiter:
         while len(self._recent) > size:
             self._failures -= self._recent.popleft()
         if failed:
+            # Requests that were sent before the last cut say nothing about the limit since then.
             if self._failures > _CONGESTED * size and call.state.sent is not None and call.state.sent > self._last_cut:
                 self._cut()
         elif self._limit < self._most and self._in_flight.requests * 2 >= self.limit:

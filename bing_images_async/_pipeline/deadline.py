@@ -1,8 +1,8 @@
-"""One monotonic deadline over everything a call does: queueing, pacing, attempts, bodies and back-off.
+"""One monotonic deadline for the whole call: queueing, pacing, attempts, bodies and back-off.
 
-A scope around the whole is what holds against a peer that sends a byte now and then, which timeouts
-per read do not. For calls that wait for outages to end (`on_outage="wait"`) the clock stands still
-while a gate or a pause holds them: gates say so themselves, pauses through `pause()`.
+It is a cancel scope around the call, because timeouts per read do not limit a peer that sends a byte at a time. For
+calls with `on_outage="wait"` the clock is paused while a probe gate or a pause of the service holds them: probe gates
+pause it with `Call.waiting`, pauses with `pause()`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """Ends each call at its `deadline`."""
+    """Step that ends each call at its deadline."""
 
     def __init__(self, signals: Signals | None = None) -> None:
         if signals is not None:
@@ -29,10 +29,10 @@ class Deadline:
         self._paused_until = -math.inf
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Raises `DeadlineExceededError` when the time is up."""
+        """Send `call`; raise `DeadlineExceededError` at its deadline."""
         if call.deadline == math.inf:
             return await send(call)
-        # Where queueing is no time of the call anyway, the limiter's wait stops its clock, pauses included.
+        # With `counts_queueing=False` the rate limit pauses the clock itself, also during a pause of the service.
         waits = call.on_outage == "wait" and call.counts_queueing
         if waits:
             call.state.deadline += max(0.0, self._paused_until - call.started)
@@ -50,7 +50,7 @@ class Deadline:
         )
 
     def pause(self, seconds: float) -> None:
-        """For `seconds` more nothing is sent, and that is no time of the calls that wait for outages."""
+        """Move the deadlines of calls with `on_outage="wait"` by `seconds` in which nothing is sent."""
         self._paused_until = max(self._paused_until, anyio.current_time()) + seconds
         for call in self._waiting:
             if not call.state.clock_paused:

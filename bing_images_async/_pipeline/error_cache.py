@@ -1,9 +1,8 @@
-"""Latches: answers after which asking again is no use for a while.
+"""Error cache: reply from memory while the service would refuse every call.
 
-A refused key (401), a used-up quota (403), a suspicion of abuse (200 without a body), a pause longer
-than anyone wants to wait (429): the answer that said so is given to every later call, without asking
-the service, until the key changes or the time is up; then one call asks, and its answer decides.
-A thousand waiting calls cost one request, not a thousand.
+Cached are a refused key (401), a used-up quota (403), suspected abuse (200 without a body), and a rejection with a
+pause longer than `RetryPolicy.max_retry_after` (429). Later calls get the cached reply until the key changes or the
+time is up. Then one call is sent as a probe, and its reply decides. So a thousand calls cause one request.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from .signals import Signals
 
 __all__ = ["ErrorCache"]
 
-_PERIOD = 60.0  # seconds, where the service names none
-_FIRST_PROBE = 60.0  # seconds until a call that waits for a pause to end probes; doubles with each probe
+_PERIOD = 60.0  # seconds, if the service names none
+_FIRST_PROBE = 60.0  # seconds until a call with on_outage="wait" probes; doubles with each probe
 _LONGEST_PROBE_GAP = 1_800.0
 
 
 class ErrorCache:
-    """Remembers one such answer at a time, for a session and its siblings."""
+    """Step that keeps at most one such reply, for a session and its siblings."""
 
     def __init__(
         self,
@@ -52,65 +51,61 @@ class ErrorCache:
 
     @property
     def error(self) -> str | None:
-        """The name of the error that calls get without being sent, if there is one."""
+        """Class name of the cached error; `None` if there is none."""
         return None if self._failure is None else type(self._failure).__name__
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds for which calls get the remembered error; `None` if there is none."""
+        """Seconds until the cached error expires; `None` if there is none."""
         return self._gate.retry_after() if self._gate.is_shut else None
 
     @property
     def next_probe(self) -> float | None:
-        """Seconds until a call that waits probes the service; `None` if no call can wait."""
+        """Seconds until a waiting call probes the service; `None` if calls do not wait for this error."""
         return self._gate.next_probe() if _may_pass(self._failure) else None
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for it to open."""
+        """Calls that wait for the cached error to be cleared."""
         return self._gate.waiting
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Answer from memory while latched; else send, and start anew if the attempt was turned back."""
+        """Return the cached reply, or send `call`; start again if the attempt is aborted before it is sent."""
         while True:
             try:
-                answer = await self._enter(call)
-                if answer is not None:
-                    return answer
+                cached = await self._enter(call)
+                if cached is not None:
+                    return cached
                 reply = await send(call)
             except AttemptAborted:
-                self._gate.abandon(call)
+                self._gate.release(call)
                 continue
             except BaseException:
-                self._gate.abandon(call)
+                self._gate.release(call)
                 raise
             self._learn(call, reply)
             return reply
 
     def guard(self, call: Call, send: Send, /) -> Awaitable[Reply]:
-        """The last look before the wire."""
-        self.check(call)
+        """Send `call`, or raise `AttemptAborted` if an error was cached while it waited in another step."""
+        self._gate.check(call)
         return send(call)
 
-    def check(self, call: Call) -> None:
-        """Raise `AttemptAborted` if the latch was shut while `call` was on its way."""
-        self._gate.turn_back(call)
-
     async def _enter(self, call: Call) -> Reply | None:
-        """Wait, or take the remembered answer, or go on (`None`)."""
+        """Wait until `call` may be sent and return `None`, or return the cached reply."""
         while self._reply is not None:
             if self._for_key is not None and await self._is_for_another_key():
-                self._release()
+                self._clear()
             elif self._gate.admits(call):
                 return None
             elif call.on_outage == "wait" and _may_pass(self._failure):
                 await self._gate.wait(call, "latch")
             else:
-                return self._remembered(self._reply)
+                return self._with_time_left(self._reply)
         return None
 
-    def _remembered(self, reply: Reply) -> Reply:
-        """Return the remembered reply; if it named a wait, anywhere, with what is left of that."""
+    def _with_time_left(self, reply: Reply) -> Reply:
+        """Return the cached reply; if it named a wait, with `Retry-After` set to the rest of it."""
         if self._failure is None or self._failure.retry_after is None:
             return reply
         left = math.ceil(self._gate.retry_after())
@@ -118,38 +113,38 @@ class ErrorCache:
 
     async def _is_for_another_key(self) -> bool:
         key = await self._key()
-        return self._for_key is not None and hash(key) != self._for_key  # another call may have released it meanwhile
+        return self._for_key is not None and hash(key) != self._for_key  # another call may have cleared it
 
     def _learn(self, call: Call, reply: Reply) -> None:
         failure = failure_of(call, reply)
         if failure is not None and self._is_lasting(failure):
-            self._hold(call, reply, failure)
-        elif failure is None and self._gate.is_probed_by(call):  # of one sent before the latch it says nothing
-            self._release()
+            self._store(call, reply, failure)
+        elif failure is None and self._gate.is_probed_by(call):  # any other call was sent before the error came
+            self._clear()
         else:
-            self._gate.abandon(call)
+            self._gate.release(call)
 
     def _is_lasting(self, failure: ApiError) -> bool:
         if isinstance(failure, AuthenticationError | QuotaExhaustedError | SuspectedAbuseError):
             return True
         return is_throttle(failure) and (failure.retry_after or 0.0) > self._longest_pause
 
-    def _hold(self, call: Call, reply: Reply, failure: ApiError) -> None:
+    def _store(self, call: Call, reply: Reply, failure: ApiError) -> None:
         now = anyio.current_time()
         wait = _PERIOD if failure.retry_after is None else failure.retry_after
         is_probe = self._gate.is_probed_by(call)
-        is_news = is_probe or self.error != type(failure).__name__
-        if is_news:
+        is_new = is_probe or self.error != type(failure).__name__
+        if is_new:
             self._probe_gap = min(2 * self._probe_gap, _LONGEST_PROBE_GAP) if is_probe else _FIRST_PROBE
         self._reply, self._failure = reply, failure
         self._for_key = call.state.key_id if isinstance(failure, AuthenticationError | QuotaExhaustedError) else None
         self._gate.shut(now + wait, probe_at=now + self._probe_gap if _may_pass(failure) else None)
         if not _may_pass(failure):
-            self._gate.dismiss()  # who waited for something else to pass
-        if self._events and is_news:  # of 64 answers that were under way, one is enough
+            self._gate.abort()  # the calls that waited for another error to end
+        if self._events and is_new:  # one event, though many requests in flight may get this reply
             self._events.emit(LatchChanged(at=now, error=self.error, retry_after=wait, next_probe=self.next_probe))
 
-    def _release(self) -> None:
+    def _clear(self) -> None:
         self._reply = self._failure = self._for_key = None
         self._gate.open()
         if self._events:
@@ -157,5 +152,5 @@ class ErrorCache:
 
 
 def _may_pass(failure: ApiError | None) -> bool:
-    """Worth waiting for, by those who wait for outages to end: a key does not mend itself, a pause is over one day."""
+    """Return true if calls with `on_outage="wait"` wait for it: a pause ends by itself, a refused key does not."""
     return failure is not None and (isinstance(failure, SuspectedAbuseError) or is_throttle(failure))

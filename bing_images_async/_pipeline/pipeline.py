@@ -1,19 +1,19 @@
-"""The pipeline of a session: every step that keeps state, made once and shared with the session's siblings.
+"""The pipeline of a session: creates every step that keeps state, and shares them with the session's siblings.
 
-The steps, outermost first. docs/design.md gives the reason for the order, and draws what goes back up.
+The steps, outermost first. docs/design.md gives the reason for the order and shows the signals between steps.
 
      1  deadline           one monotonic deadline over everything below
      2  coalesce           equal calls in flight share one request
      3  retry              the loop; the steps below run once per attempt
-     4  budget             first look: nobody waits for what the budget no longer allows
+     4  budget             first check: fail before the attempt waits for anything
      5  user middleware
-     6  error cache        a refused key, a used-up quota, suspected abuse: answered from memory
-     7  circuit breaker    the service is down: fail, or wait for a probe
-     8  concurrency        so many attempts at once
-     9  error cache        second look: nobody waits for a slot that cannot be used
-    10  rate limit         so many per second
+     6  error cache        reply from memory after a refused key, a used-up quota or suspected abuse
+     7  circuit breaker    while the service is down: fail, or wait for a probe
+     8  concurrency        limit the attempts at a time
+     9  error cache        second check: do not wait for a slot that cannot be used
+    10  rate limit         limit the requests per second
     11  budget             reserve one request
-    12  error cache, circuit breaker: last look, since the attempt has waited
+    12  error cache, circuit breaker: last check, because the attempt has waited
     13  counting
     14  send               add the key, send, read the reply within bounds
 """
@@ -53,13 +53,15 @@ __all__ = ["Pipeline"]
 
 
 class Pipeline:
-    """Made once per session; `build()` makes a `Send` for each retry policy among its siblings.
+    """The shared steps of a session and its siblings; `build()` joins them with one retry policy to a `Send`.
 
     Args:
         client: sends the requests.
-        pool: the connections of the session's own client; `None` for a lent one.
-        origin: scheme, host and port that the key may go to.
-        longest_pause: seconds; a longer pause that the service asks for goes to the error cache.
+        pool: the connections of the session's own client; `None` for a lent client.
+        key: the source of the key.
+        auth: the header that carries the key.
+        origin: scheme, host and port of the only server that gets the key.
+        longest_pause: seconds; the error cache keeps a rejection that asks for a longer pause.
         draw: the source of jitter.
     """
 
@@ -94,18 +96,16 @@ class Pipeline:
         jitter = draw.random
         self._deadline = Deadline(signals)
         self._coalesce = Coalesce()
-        self._error_cache = ErrorCache(key.ask, longest_pause=longest_pause, events=events, signals=signals)
+        self._error_cache = ErrorCache(key.get, longest_pause=longest_pause, events=events, signals=signals)
         self._circuit_breaker = CircuitBreaker(self._in_flight, random=jitter, events=events, signals=signals)
         self._concurrency = ConcurrencyLimiter(max_concurrency, self._in_flight, events)
         self._limiter = RateLimiter(
             rate_limit, random=jitter, events=events, longest_pause=longest_pause, signals=signals
         )
-        self._send = SendStep(
-            client, key, auth, origin, self._in_flight, BodyLimits(), self._check_gates, is_lent=pool is None
-        )
+        self._send = SendStep(client, key, auth, origin, self._in_flight, BodyLimits(), is_lent=pool is None)
 
     def build(self, policy: RetryPolicy) -> Send:
-        """All steps, with `policy` for the retries."""
+        """Join all steps, with `policy` for the retries."""
         budget = self._budget
         steps: list[Step] = [
             self._deadline,
@@ -126,12 +126,12 @@ class Pipeline:
         return compose(steps, self._send)
 
     async def fetch(self, call: Call) -> Reply:
-        """Get a file of the service's own within the call's deadline. It counts against no quota."""
+        """Fetch a file from the service's own host within the call's deadline. No limit and no budget counts it."""
         return await self._deadline(call, self._send.fetch)
 
     @contextmanager
     def watch(self, call: Call, question: CommonParams) -> Generator[None]:
-        """Count `call`, emit its events, and put on its error what was tried."""
+        """Count `call`, emit its events, and set `attempts` and `reason` of its error."""
         counters, events = self._counters, self._events
         counters.calls += 1
         if events:
@@ -151,7 +151,7 @@ class Pipeline:
             error.attempts = call.attempts
             error.reason = call.state.reason
             raise
-        except Exception as error:  # of a middleware
+        except Exception as error:  # raised by a middleware
             ended, failure = "failed", type(error).__name__
             raise
         finally:
@@ -169,7 +169,7 @@ class Pipeline:
                 )
 
     def stats(self) -> SessionStats:
-        """A snapshot."""
+        """Return a snapshot of the counters and of the state of each step."""
         pool, budget = self._pool, self._budget
         waiting = (self._error_cache, self._circuit_breaker, self._concurrency, self._limiter)
         return SessionStats(
@@ -193,7 +193,7 @@ class Pipeline:
         )
 
     def estimate(self, *, queries: int, requests: int, most: int) -> Estimate:
-        """What so many requests cost and how long they take, under the budget and the rate limit."""
+        """Estimate the cost and the duration of a run under the budget and the rate limit."""
         budget, limit = self._budget, self._rate_limit
         return Estimate(
             queries=queries,
@@ -206,17 +206,13 @@ class Pipeline:
         )
 
     async def _count(self, call: Call, send: Send, /) -> Reply:
-        """Count what was sent, however it ended."""
+        """Count the attempt if it was sent, whatever its result."""
         try:
             return await send(call)
         finally:
             if call.state.sent is not None:
                 self._counters.attempts += 1
                 self._counters.retries += bool(call.state.attempts)
-
-    def _check_gates(self, call: Call) -> None:
-        self._error_cache.check(call)
-        self._circuit_breaker.check(call)
 
     def _abort_waiting(self) -> None:
         self._concurrency.abort()

@@ -1,8 +1,8 @@
-"""A gate that is shut for a time and then lets single calls through, to see whether it may open again.
+"""Probe gate: shut for a time, then open to one call at a time, the probe, whose result opens or shuts it.
 
-The circuit breaker and the latches are gates that differ in what shuts and opens them. A gate is
-looked at twice: when a call arrives, and at the last moment before the wire (`turn_back`), because
-it may have been shut while the call waited for a permit or a slot.
+The circuit breaker and the error cache each have one; they decide what shuts and opens it. Every attempt passes a probe
+gate twice: when it arrives (`admits`), and before it is sent (`check`), because the gate may have been shut while
+the attempt waited for a permit or a slot.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["ProbeGate"]
 
 
 class ProbeGate:
-    """Open, or shut until a time at which one call, the probe, may pass.
+    """Open, or shut until a time at which one call may pass as the probe.
 
-    Calls that wait for the gate (`on_outage="wait"`) may probe it earlier than others.
+    For calls that wait in it (`on_outage="wait"`) that time may be earlier than for others.
     """
 
     def __init__(self, signals: Signals) -> None:
@@ -33,17 +33,17 @@ class ProbeGate:
 
     @property
     def is_shut(self) -> bool:
-        """Only a probe passes."""
+        """True if only a probe may pass."""
         return self._shut_until is not None
 
     @property
     def has_probe(self) -> bool:
-        """A probe is under way."""
+        """True while a probe is in progress."""
         return self._probe is not None
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for it to open."""
+        """Calls that wait for the gate to open."""
         return len(self._queue)
 
     def retry_after(self) -> float:
@@ -51,11 +51,11 @@ class ProbeGate:
         return 0.0 if self._shut_until is None else max(0.0, self._shut_until - anyio.current_time())
 
     def next_probe(self) -> float | None:
-        """Return the seconds until a call that waits may be the probe; `None` if the gate is open."""
+        """Return the seconds until a waiting call may be the probe; `None` if the gate is open."""
         return None if self._shut_until is None else max(0.0, self._probe_at - anyio.current_time())
 
     def admits(self, call: Call) -> bool:
-        """May `call` go on? If it is time for a probe and none is under way, `call` becomes it."""
+        """Return true if `call` may pass. If a probe is due and there is none, `call` becomes the probe."""
         if self._shut_until is None or self._probe is call:
             return True
         probe_at = self._probe_at if call.on_outage == "wait" else self._shut_until
@@ -65,30 +65,30 @@ class ProbeGate:
         return False
 
     async def wait(self, call: Call, what: str) -> None:
-        """Wait until the gate opens, or until `call` may pass as the probe; the call's clock stands still."""
+        """Wait, with the call's clock paused, until the gate opens or `call` may pass as the probe."""
         waiter = self._queue.join(call)
         with call.waiting(what, clock_stops=True):
             try:
                 await self._queue.wait(waiter, due=self._due, serve=self._send_probe)
             except BaseException:
-                self.abandon(call)
+                self.release(call)
                 raise
 
     def is_probed_by(self, call: Call) -> bool:
-        """`call` is the probe that is under way."""
+        """Return true if `call` is the current probe."""
         return self._probe is call
 
-    def turn_back(self, call: Call) -> None:
-        """Raise `AttemptAborted` if the gate was shut while `call` was on its way."""
+    def check(self, call: Call) -> None:
+        """Raise `AttemptAborted` if the gate is shut and `call` is not the probe."""
         if self._shut_until is not None and self._probe is not call:
             raise AttemptAborted
 
     def shut(self, until: float, *, probe_at: float | None = None) -> None:
-        """Shut the gate, or keep it shut, and abort the attempts that were let in and not sent.
+        """Shut the gate, or keep it shut, and abort the attempts that have passed it and were not sent.
 
         Args:
-            until: when any call may be the probe.
-            probe_at: when a call that waits may be the probe; by default at `until`.
+            until: time from which any call may be the probe.
+            probe_at: time from which a waiting call may be the probe; by default `until`.
         """
         self._shut_until = until
         self._probe_at = until if probe_at is None else min(until, probe_at)
@@ -97,18 +97,18 @@ class ProbeGate:
         self._queue.abort(where=lambda call: call.on_outage == "fail")
         self._queue.wake()
 
-    def dismiss(self) -> None:
-        """Turn back everybody who waits."""
+    def abort(self) -> None:
+        """Abort every waiting call."""
         self._queue.abort()
 
     def open(self) -> None:
-        """Open it: everybody who waits may go on, in order."""
+        """Open the gate and let the waiting calls pass in order."""
         self._shut_until = self._probe = None
         while (waiter := self._queue.next()) is not None:
             self._queue.grant(waiter)
 
-    def abandon(self, call: Call) -> None:
-        """`call` ends without having found out anything; if it was the probe, the next in line is."""
+    def release(self, call: Call) -> None:
+        """End the probe without a result, if `call` is the probe; the next waiting call becomes the probe."""
         if self._probe is call:
             self._probe = None
             call.state.is_probe = False

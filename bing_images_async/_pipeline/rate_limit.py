@@ -75,10 +75,17 @@ def _jitter(_: object, __: object, value: float) -> None:
 
 @frozen
 class RateLimit:
-    """A quota: at most `requests` in any window of `per` seconds (or a timedelta), retries included.
+    """A quota: at most `requests` in any window of `per` seconds, retries included.
 
-    `burst` requests may be sent at once after an idle time; the quota holds all the same, so the steady rate
-    becomes lower. `jitter` is the spread of the one-way delay to the service, in seconds.
+    Args:
+        requests: most requests in one window, 1 or more.
+        per: length of the window, in seconds or as a `timedelta`.
+        burst: requests that may be sent at once after an idle time, 1 to `requests`. The quota still holds, so a
+            larger burst means a lower steady rate.
+        jitter: spread of the one-way delay to the service, in seconds.
+
+    Raises:
+        InvalidRequestError: a value is out of range.
     """
 
     requests: int = field(validator=_requests)
@@ -113,7 +120,7 @@ class _Attempt:
     tat: float
     step: float
     aborts: int
-    """How often the limiter had aborted the waiting calls when the attempt started."""
+    """Value of the limiter's counter of aborts when the attempt started."""
     send_slot: _SendSlot | None
     """`None` while a connection is made, and while the attempt waits with a connection."""
     has_connected: bool = False

@@ -1,8 +1,8 @@
-"""Retrying: what may succeed, after a wait with full jitter, as long as it helps.
+"""Retries with exponential back-off, full jitter and a retry budget.
 
-`RetryPolicy.decide` is the rule, a function of plain values. `RetryBudget` keeps a session from
-answering an outage with more load. `Retry` is the loop: every attempt passes the whole rest of the
-chain and pays for its own slot; nothing is held while it sleeps.
+`RetryPolicy.decide` is the rule, a function of plain values. `RetryBudget` limits the extra load that retries cause
+during an outage. `Retry` is the loop: every attempt passes all later steps and takes its own permit and slot; no
+permit or slot is held during the back-off.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _attempts(_: object, __: object, value: object) -> None:
 
 @frozen
 class Decision:
-    """Whether to try again, after how many seconds, and why (not)."""
+    """Decision after a failed attempt: retry or not, seconds to wait, and the reason."""
 
     retry: bool
     wait: float
@@ -57,11 +57,19 @@ class Decision:
 
 @frozen
 class RetryPolicy:
-    """How often, and how patiently.
+    """Retry policy of a session. Durations are seconds or `timedelta`.
 
-    `attempts`: tries in all, 1 for no retry. `attempt_timeout`: seconds for one try on the wire, `None` for no limit.
-    `max_retry_after`: the longest pause, in seconds, that is waited for when the service asks for one. `base` and
-    `cap`: the back-off before retry k is drawn from 0 to min(cap, base·2^(k-1)) seconds ("full jitter").
+    The back-off before retry k is drawn from 0 to min(cap, base·2^(k-1)) seconds ("full jitter").
+
+    Args:
+        attempts: attempts in all, 1 to 1,000; 1 means no retry.
+        attempt_timeout: limit for one attempt after it was sent; `None` for no limit.
+        max_retry_after: longest pause that a call waits for when the service asks for one.
+        base: back-off limit of the first retry.
+        cap: back-off limit of any retry.
+
+    Raises:
+        InvalidRequestError: a value is out of range.
     """
 
     attempts: int = field(default=3, validator=_attempts)
@@ -71,7 +79,15 @@ class RetryPolicy:
     cap: float = field(default=20.0, converter=_duration, validator=_in_seconds)
 
     def decide(self, *, attempt: int, failure: BingImagesError, endpoint: str, left: float, draw: float) -> Decision:
-        """What to do after `attempt` (from 1) ended in `failure`, with `left` seconds to go; `draw` is in [0, 1)."""
+        """Decide whether to retry.
+
+        Args:
+            attempt: number of the failed attempt, from 1.
+            failure: how it failed.
+            endpoint: `search`, `details` or `trending`.
+            left: seconds to the deadline of the call.
+            draw: random number in [0, 1).
+        """
         throttled = is_throttle(failure)
         if not throttled and not is_transient(failure, endpoint):
             return Decision(False, 0.0, "not_retryable")
@@ -91,7 +107,7 @@ class RetryPolicy:
 
 
 class RetryBudget:
-    """A token bucket for a session: retries cost, successes pay back. Empty means: no retries now."""
+    """Token bucket of a session: a retry takes tokens, a success returns them. No retry while it is empty."""
 
     SIZE = 500
     TRANSIENT = 14
@@ -106,14 +122,14 @@ class RetryBudget:
         return self._tokens
 
     def spend(self, cost: int) -> bool:
-        """Take `cost` tokens; false if there are not as many."""
+        """Take `cost` tokens; return false, and take none, if there are fewer."""
         if cost > self._tokens:
             return False
         self._tokens -= cost
         return True
 
     def give(self, tokens: int) -> None:
-        """Put tokens in, up to the size of the bucket."""
+        """Return `tokens`, up to the size of the bucket."""
         self._tokens = min(self.SIZE, self._tokens + tokens)
 
 
@@ -122,7 +138,7 @@ def _name(failure: BaseException | None) -> str:
 
 
 class Retry:
-    """The loop around attempts."""
+    """Step that repeats failed attempts."""
 
     def __init__(
         self, policy: RetryPolicy, budget: RetryBudget, *, random: Callable[[], float], events: Dispatcher
@@ -133,7 +149,7 @@ class Retry:
         self._events = events
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
-        """Attempt until an answer is final."""
+        """Send attempts until one succeeds or is not retried."""
         counted = 0
         cost = 0
         has_resent = False
@@ -141,10 +157,10 @@ class Retry:
             try:
                 reply, failure = await self._attempt(call, send)
             except BaseException:
-                self._budget.give(cost)  # cancelled: it cannot be said that the retry failed
+                self._budget.give(cost)  # cancelled: the result of the retry is unknown
                 raise
             if call.state.sent is None:
-                self._budget.give(cost)  # it was refused before it was sent
+                self._budget.give(cost)  # the retry was refused before it was sent
                 cost = 0
             if failure is None:
                 assert reply is not None
@@ -153,7 +169,7 @@ class Retry:
             if call.state.may_resend and not has_resent and self._policy.attempts > 1:
                 has_resent = call.state.needs_new_connection = True
                 continue
-            # While an outage is being waited for, what a probe finds out is not held against its call.
+            # With `on_outage="wait"`, a failed probe does not count as an attempt of its call.
             waits = call.on_outage == "wait" and (call.state.is_probe or not is_throttle(failure))
             counted += not (waits and call.state.is_probe)
             decision = self._decide(call, max(1, counted), failure)
@@ -167,7 +183,7 @@ class Retry:
 
     def _decide(self, call: Call, attempt: int, failure: BingImagesError) -> Decision:
         if call.on_outage == "wait" and is_throttle(failure) and attempt < self._policy.attempts:
-            # The limiter holds it, or for a long pause the latch, and with its clock stopped.
+            # The next attempt waits in the rate limit or, for a long pause, in the error cache; both pause its clock.
             return Decision(True, 0.0, "throttled")
         left = call.deadline - anyio.current_time()
         return self._policy.decide(
@@ -175,7 +191,7 @@ class Retry:
         )
 
     async def _attempt(self, call: Call, send: Send) -> tuple[Reply | None, BingImagesError | None]:
-        """One attempt, written down once it has ended."""
+        """Send one attempt and record it; return its reply and its failure."""
         began = anyio.current_time()
         call.state.sent, call.state.is_probe, call.state.may_resend = None, False, False
         call.state.attempt_timeout = math.inf if self._policy.attempt_timeout is None else self._policy.attempt_timeout
@@ -186,7 +202,7 @@ class Retry:
             failure = failure_of(call, reply)
         except BingImagesError as error:
             failure = error
-        except BaseException as error:  # cancelled, by the call's own deadline perhaps: it was tried all the same
+        except BaseException as error:  # cancelled, perhaps by the call's own deadline: record it too
             self._note(call, began, None, error)
             raise
         self._note(call, began, reply, failure)

@@ -1,20 +1,16 @@
-"""The last step of the pipeline: one request through the session's HTTP client, and its reply as plain data.
+"""Last step of the pipeline: sends one request through the session's HTTP client, and returns the reply as plain data.
 
-The only module that sees both the key and the network. The key is added to the request here, for the configured
-origin alone, and taken out again when the attempt is over. What leaves this module holds no key: replies and errors
-are redacted should the service repeat it; errors of the client are replaced by ours, with a bare copy as their cause;
-what is not ours (cancellation, errors of the user's hooks) keeps its traceback down to the transport.
+The only module that handles both the key and the network. It adds the key to requests for the configured origin, and
+removes it from the request after the attempt. No key leaves this module: replies are redacted, errors of the client
+are translated (client_errors.py), and other errors (a cancellation, an error of a user's hook) lose the frames of the
+transport from their tracebacks (redaction.py).
 """
 
 from __future__ import annotations
 
 import math
-import re
-import ssl
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from types import ModuleType, TracebackType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import anyio
 import httpx
@@ -24,60 +20,58 @@ from .._protocol.credentials import ApiKey, Auth
 from .._protocol.messages import Reply, Request
 from .._transport.body import FILE_LIMITS, BodyLimits, check_size, read_body
 from .._transport.pool import NEW_CONNECTION, StaleConnectionError
-from .._transport.proxy import ProxyRefusedError
 from ..errors import (
     AttemptTimeoutError,
     BingImagesError,
-    ConnectionFailedError,
     InvalidRequestError,
     MalformedResponseError,
     SessionStateError,
-    UnexpectedRedirectError,
 )
 from .call import Call, InFlight
+from .client_errors import find, httpx_of, translate
+from .redaction import Redaction, cut_tracebacks
 
 __all__ = ["KeySource", "SendStep"]
 
 _NO_TIMEOUTS: Final = {"connect": None, "read": None, "write": None, "pool": None}
-"""Time limits are scopes around whole attempts: httpx's are per read, and a peer that drips bytes stretches them."""
+"""No limits of httpx: those are per read, and do not limit a peer that sends a byte at a time. A cancel scope does."""
 
-_CLOSING: Final = 1.0  # seconds
-_MOST_KNOWN: Final = 256  # sets of headers
-
-_RETRYABLE_PROXY_STATUSES: Final = frozenset({500, 502, 503, 504})
-
-_TRANSPORT: Final = ("httpcore", "httpcore2", "h11", "h2", "bing_images_async._transport")
-"""Packages whose stack frames hold requests as bytes or header lists, and so the key."""
-
-_CLIENT: Final = frozenset({"httpx", "httpx2", "idna", "encodings"})
-"""Packages in which an `AsyncClient` parses URLs."""
-
-E = TypeVar("E", bound=BaseException)
+_CLOSE_TIMEOUT: Final = 1.0  # seconds
+_MOST_KNOWN_HEADERS: Final = 256  # sets
 
 
 @frozen
 class KeySource:
-    """Where the key comes from."""
+    """Source of the key: a constant, or a function of the user's that is called before each attempt."""
 
-    ask: Callable[[], Awaitable[ApiKey | None]]
-    takes_time: bool
-    """A function of the user's is asked, before each attempt; otherwise the key is `known`."""
+    get: Callable[[], Awaitable[ApiKey | None]]
+    is_function: bool
     known: ApiKey | None = None
+    """The key, unless the source is a function."""
 
 
 class SendStep:
-    """Sends a call's request and reads the reply.
-
-    Raises `AttemptTimeoutError`, `ConnectionFailedError`, `ResponseTooLargeError`, `UnexpectedRedirectError` (to what
-    is no URL), `MalformedResponseError` (a body in an encoding that cannot be read), `InvalidRequestError` (a request
-    that a middleware has made unusable) and `SessionStateError` (the client is closed). Errors of a lent client's own
-    hooks, auth or transport pass unchanged.
+    """Step that sends the request of a call and reads the reply.
 
     Args:
         client: an `httpx.AsyncClient`, or an `httpx2.AsyncClient`.
-        origin: scheme, host and port that the key may go to.
-        recheck: raises if `call` must not be sent any more; called when a call had to wait for a slot once more.
-        is_lent: the client is not the session's own, whose pool empties httpcore's requests itself.
+        key: the source of the key.
+        auth: the header that carries the key.
+        origin: scheme, host and port of the only server that gets the key.
+        in_flight: counter of the requests in flight.
+        limits: limits of response bodies.
+        is_lent: the client is not the session's own. (The pool of the session's own client removes the headers from
+            httpcore's requests itself.)
+
+    Calls raise:
+        AttemptTimeoutError: no complete reply within the attempt timeout.
+        ConnectionFailedError: no connection, or it was lost before the end of the reply.
+        ResponseTooLargeError: the reply is larger than `limits`.
+        UnexpectedRedirectError: a redirect to something that is not a URL.
+        MalformedResponseError: a body in an unknown or broken encoding.
+        InvalidRequestError: a middleware made a request that cannot be sent.
+        SessionStateError: the client is closed.
+        Exception: an error of a lent client's own hooks, auth or transport, unchanged.
     """
 
     def __init__(
@@ -88,7 +82,6 @@ class SendStep:
         origin: str,
         in_flight: InFlight,
         limits: BodyLimits,
-        recheck: Callable[[Call], None],
         *,
         is_lent: bool = True,
     ) -> None:
@@ -101,32 +94,31 @@ class SendStep:
         self._origin = _origin(self._httpx.URL(origin))
         self._in_flight = in_flight
         self._limits = limits
-        self._recheck = recheck
         self._no_body = self._httpx.ByteStream(b"")
         self._known_headers: dict[tuple[tuple[tuple[str, str], ...], bytes], httpx.Headers] = {}
 
     def __call__(self, call: Call) -> Awaitable[Reply]:
-        """One attempt."""
-        if self._key.takes_time:
-            return self._ask_and_send(call)
+        """Send one attempt."""
+        if self._key.is_function:
+            return self._get_key_and_send(call)
         return self._send(call, self._key.known, self._limits, self._in_flight)
 
-    async def _ask_and_send(self, call: Call) -> Reply:
+    async def _get_key_and_send(self, call: Call) -> Reply:
         with call.waiting("key"):
-            key = await self._key.ask()
+            key = await self._key.get()
         return await self._send(call, key, self._limits, self._in_flight)
 
     async def fetch(self, call: Call) -> Reply:
-        """One attempt without the key, for files that are no part of the API: they may be large uncompressed."""
+        """Send one attempt without the key, for a file; the limits are those of files."""
         return await self._send(call, None, FILE_LIMITS, InFlight())
 
     async def _send(self, call: Call, key: ApiKey | None, limits: BodyLimits, in_flight: InFlight) -> Reply:
         if self._client.is_closed:
-            raise SessionStateError("The httpx.AsyncClient of this session is closed: nothing can be sent any more.")
+            raise SessionStateError("The httpx.AsyncClient of this session is closed: no request can be sent.")
         call.state.key_id = None if key is None else hash(key)
         in_flight.requests += 1
         try:
-            # The frames below this one hold the request with the key; they have ended when the error is raised.
+            # Errors are returned, not raised, up to here: the frames below hold the request with the key.
             outcome = await self._outcome(call, key, limits)
         finally:
             in_flight.requests -= 1
@@ -137,10 +129,10 @@ class SendStep:
     async def _outcome(self, call: Call, key: ApiKey | None, limits: BodyLimits) -> Reply | BingImagesError:
         call.state.sent = now = anyio.current_time()
         time_limit = call.state.attempt_timeout
-        redaction = _Redaction(key)
+        redaction = Redaction(key)
         try:
             with anyio.CancelScope(deadline=now + time_limit) as scope:
-                trace = _Trace(call, scope, self._recheck)
+                trace = _Trace(call, scope)
                 request = self._build(call, key, trace)
                 headers = request.headers
                 try:
@@ -149,27 +141,27 @@ class SendStep:
                 finally:
                     if key is not None:
                         headers.pop(self._auth_header, None)
-                        if request.headers is not headers:  # an instrument has put others in their place
+                        if request.headers is not headers:  # replaced by an instrumentation
                             request.headers.pop(self._auth_header, None)
                         trace.remove_header(self._auth_header)
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
-        except self._httpx.HTTPStatusError as fault:  # of a response hook that raises for statuses, as httpx documents
+        except self._httpx.HTTPStatusError as fault:  # from a hook that calls `raise_for_status`
             return _reply_of(fault.response, limits, redaction)
         except BaseException as fault:
-            ours = self._translated(fault, redaction)
-            if ours is None:
-                _cut_at_transport(fault)
+            translated = translate(fault, self._httpx, redaction)
+            if translated is None:
+                cut_tracebacks(fault)
                 raise
-            if (stale := _find(fault, StaleConnectionError)) is not None:
+            if (stale := find(fault, StaleConnectionError)) is not None:
                 call.state.may_resend = call.request.upload is None or not stale.has_written
-            return ours
+            return translated
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
 
     def _build(self, call: Call, key: ApiKey | None, trace: _Trace) -> httpx.Request:
-        """The request with the key. Raises `InvalidRequestError` for what cannot be sent."""
-        question = call.request
+        """Return the request with the key; raise `InvalidRequestError` if it cannot be sent."""
+        plain = call.request
         extensions: dict[str, Any] = {"timeout": _NO_TIMEOUTS}
         if self._is_lent or call.state.on_sending is not None or call.state.on_connecting is not None:
             extensions["trace"] = trace
@@ -177,17 +169,17 @@ class SendStep:
             extensions[NEW_CONNECTION] = True
         request: httpx.Request
         try:
-            url = self._httpx.URL(question.url)
-            if question.upload is None:
-                headers = self._headers_for(question, url)
+            url = self._httpx.URL(plain.url)
+            if plain.upload is None:
+                headers = self._headers_for(plain, url)
                 request = self._httpx.Request(
-                    question.method, url, headers=headers, stream=self._no_body, extensions=extensions
+                    plain.method, url, headers=headers, stream=self._no_body, extensions=extensions
                 )
             else:
-                part = (question.upload.filename, question.upload.content, question.upload.content_type)
-                kept = [pair for pair in question.headers if pair[0].lower() != "content-type"]
+                part = (plain.upload.filename, plain.upload.content, plain.upload.content_type)
+                kept = [pair for pair in plain.headers if pair[0].lower() != "content-type"]
                 request = self._httpx.Request(
-                    question.method, url, headers=kept, files={"image": part}, extensions=extensions
+                    plain.method, url, headers=kept, files={"image": part}, extensions=extensions
                 )
             if key is not None and _origin(url) == self._origin:
                 # No variable here holds the key itself: tracebacks can show them.
@@ -199,82 +191,36 @@ class SendStep:
             ) from None
         except (self._httpx.InvalidURL, ValueError) as fault:
             raise InvalidRequestError(
-                f"base_url, or a middleware, made a URL that cannot be used ({type(fault).__name__}: {fault}).",
+                f"The URL cannot be used ({type(fault).__name__}: {fault}): check base_url= and middleware.",
                 parameter="base_url",
             ) from None
         return request
 
-    def _headers_for(self, question: Request, url: httpx.URL) -> httpx.Headers:
-        """The headers of a request without a body, with `Host`, in httpx's form; equal ones are made once."""
+    def _headers_for(self, plain: Request, url: httpx.URL) -> httpx.Headers:
+        """Return the headers of a request without a body, with `Host`; equal ones are created once."""
         known = self._known_headers
-        headers = known.get((question.headers, url.netloc))
+        headers = known.get((plain.headers, url.netloc))
         if headers is None:
-            pairs = list(question.headers)
+            pairs = list(plain.headers)
             if not any(name.lower() == "host" for name, _ in pairs):
                 pairs.insert(0, ("Host", url.netloc.decode("ascii")))
-            if len(known) >= _MOST_KNOWN:
+            if len(known) >= _MOST_KNOWN_HEADERS:
                 known.clear()
-            headers = known[question.headers, url.netloc] = self._httpx.Headers(pairs)
+            headers = known[plain.headers, url.netloc] = self._httpx.Headers(pairs)
         return headers
-
-    def _translated(self, fault: BaseException, redaction: _Redaction) -> BingImagesError | None:
-        """Our error for what the client raised, its cause a copy that refers to nothing; `None` for what is not its."""
-        module = self._httpx
-        if isinstance(fault, UnicodeError | module.InvalidURL | module.RemoteProtocolError) and _is_of_httpx(fault):
-            return UnexpectedRedirectError(
-                "The service redirected to what is no URL. Redirects are not followed; check base_url."
-            )
-        if not _is_of_the_network(fault, module):
-            return None
-        words = redaction.of_text(str(fault))
-        named = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
-        error: BingImagesError
-        if isinstance(fault, module.TimeoutException | TimeoutError):
-            error = AttemptTimeoutError(f"The service did not answer in time ({named}).")
-        elif isinstance(fault, module.InvalidURL | module.UnsupportedProtocol):
-            error = InvalidRequestError(f"base_url cannot be used ({named}).", parameter="base_url")
-        elif isinstance(fault, module.ProxyError):
-            refusal = _find(fault, ProxyRefusedError)
-            error = ConnectionFailedError(
-                f"No connection through the proxy ({named}). Check proxy= or HTTPS_PROXY, and its credentials.",
-                retryable=refusal is None or refusal.status in _RETRYABLE_PROXY_STATUSES,
-            )
-        elif _find(fault, ssl.SSLCertVerificationError) is not None:
-            error = ConnectionFailedError(
-                f"The service's certificate is not valid ({named}). Check base_url; for a private certificate "
-                'authority pass verify="ca.pem", or trust_env=True to use SSL_CERT_FILE.',
-                retryable=False,
-            )
-        else:
-            error = ConnectionFailedError(
-                f"No reply ({named}). Check base_url and the network.",
-                retryable=not isinstance(fault, module.LocalProtocolError),
-            )
-        error.__cause__ = _bare(fault, words)
-        return error
-
-
-def httpx_of(client: object) -> ModuleType:
-    """The module that a client is of: httpx, or httpx2 if that has been imported and the client is one of its."""
-    for name in ("httpx", "httpx2"):
-        module = sys.modules.get(name)
-        if module is not None and isinstance(client, module.AsyncClient):
-            return module
-    raise TypeError("not an AsyncClient of httpx or httpx2")
 
 
 class _Trace:
-    """httpcore's request extension `trace`: tells when a connection is made, and waits before the first byte.
+    """Request extension `trace` of httpcore: calls `CallState.on_connecting` and `on_sending`, hooks of the rate limit.
 
-    Time spent waiting for a slot is not time of the attempt.
+    The attempt timeout is paused while `on_sending` waits for a slot.
     """
 
-    __slots__ = ("_call", "_recheck", "_request", "_scope")
+    __slots__ = ("_call", "_request", "_scope")
 
-    def __init__(self, call: Call, scope: anyio.CancelScope, recheck: Callable[[Call], None]) -> None:
+    def __init__(self, call: Call, scope: anyio.CancelScope) -> None:
         self._call = call
         self._scope = scope
-        self._recheck = recheck
         self._request: Any = None
 
     def remove_header(self, name: str) -> None:
@@ -292,11 +238,8 @@ class _Trace:
             before, state.sent = anyio.current_time(), None
             deadline, self._scope.deadline = self._scope.deadline, math.inf
             await state.on_sending()
-            now = anyio.current_time()
-            self._scope.deadline = deadline + (now - before)
-            if now != before:
-                self._recheck(self._call)
-            state.sent = now
+            state.sent = anyio.current_time()
+            self._scope.deadline = deadline + (state.sent - before)
         elif event.endswith(".connect_tcp.started") and state.on_connecting is not None:
             state.on_connecting()
 
@@ -304,26 +247,26 @@ class _Trace:
 # --- the reply
 
 
-async def _read(response: httpx.Response, limits: BodyLimits, redaction: _Redaction) -> Reply:
-    """Read the reply, within limits, and close the response, whatever happens."""
-    if response.is_closed:  # a hook has read it, or it never was a stream
+async def _read(response: httpx.Response, limits: BodyLimits, redaction: Redaction) -> Reply:
+    """Read the reply within `limits`, and close the response in any case."""
+    if response.is_closed:  # read by a hook, or created without a stream
         return _reply_of(response, limits, redaction)
     headers = redaction.of_headers(_headers_of(response.headers.raw))
     stream = cast("httpx.AsyncByteStream", response.stream)
     try:
         body = await read_body(stream, headers, limits, close=response.aclose)
     except BaseException as error:
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + _CLOSING):
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + _CLOSE_TIMEOUT):
             await response.aclose()
         if not isinstance(error, MalformedResponseError) or response.status_code < 400:
             raise
-        body = b""  # what cannot be read must not hide the status
+        body = b""  # an error status matters more than an unreadable body
     await response.aclose()
     return Reply(response.status_code, headers, redaction.of_body(body))
 
 
-def _reply_of(response: httpx.Response, limits: BodyLimits, redaction: _Redaction) -> Reply:
-    """The reply of a response that is closed: with its body as httpx decoded it, if somebody has read that."""
+def _reply_of(response: httpx.Response, limits: BodyLimits, redaction: Redaction) -> Reply:
+    """Return the reply of a closed response, with the body as httpx decoded it, if it was read."""
     headers = redaction.of_headers(_headers_of(response.headers.raw))
     headers.pop("content-encoding", None)
     try:
@@ -334,7 +277,7 @@ def _reply_of(response: httpx.Response, limits: BodyLimits, redaction: _Redactio
 
 
 def _headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header fields as texts, names in lower case; those of one name in one, with commas (RFC 9110, section 5.3)."""
+    """Return header fields by lower-case name; fields of one name are joined by commas (RFC 9110, section 5.3)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name = raw_name.decode("latin-1").lower()
@@ -349,94 +292,3 @@ def _headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def _origin(url: httpx.URL) -> tuple[str, str, int]:
     port = url.port
     return url.scheme, url.host, port if port is not None else 443 if url.scheme == "https" else 80
-
-
-# --- errors
-
-
-def _is_of_the_network(fault: BaseException, module: ModuleType) -> bool:
-    """An error of httpx's, or one that a lent client's own transport may raise beside those."""
-    if isinstance(fault, module.HTTPError | module.StreamError | module.InvalidURL):
-        return True
-    return isinstance(fault, OSError) and fault.filename is None  # else a hook's, about a file
-
-
-def _is_of_httpx(fault: BaseException) -> bool:
-    """Was the error raised by `AsyncClient` itself, and not by a transport or a hook?
-
-    All that a client does itself with a request is to parse the URL of a redirect, which may fail in many ways.
-    """
-    trace = fault.__traceback__
-    innermost = ""
-    while trace is not None:
-        module = str(trace.tb_frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] not in _CLIENT and module != __name__:
-            return False
-        innermost = module
-        trace = trace.tb_next
-    return not innermost.endswith("._transports.default")
-
-
-def _find(fault: BaseException | None, kind: type[E]) -> E | None:
-    """The first error of this kind among `fault`, its causes and contexts."""
-    seen: set[int] = set()
-    while fault is not None and id(fault) not in seen:
-        if isinstance(fault, kind):
-            return fault
-        seen.add(id(fault))
-        fault = fault.__cause__ or fault.__context__
-    return None
-
-
-def _bare(fault: BaseException, words: str) -> BaseException:
-    """The same kind of error with the same words, and neither request, traceback nor context."""
-    try:
-        return type(fault)(words)
-    except Exception:  # noqa: BLE001  # a subclass of a user's transport may want other arguments
-        return ConnectionError(f"{type(fault).__name__}: {words}")
-
-
-def _cut_at_transport(fault: BaseException) -> None:
-    """Cut the tracebacks of an error, and of those behind it, where the transport begins."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [fault]
-    while pending:
-        link = pending.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        link.__traceback__ = _above_transport(link.__traceback__)
-        pending += (link.__cause__, link.__context__)
-
-
-def _above_transport(trace: TracebackType | None) -> TracebackType | None:
-    if trace is None:
-        return None
-    module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    if module.startswith(_TRANSPORT):
-        return None
-    return TracebackType(_above_transport(trace.tb_next), trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
-
-
-class _Redaction:
-    """Replaces the key by `***` where the service or a gateway has repeated it as a word."""
-
-    __slots__ = ("_key",)
-
-    def __init__(self, key: ApiKey | None) -> None:
-        self._key = key
-
-    def of_text(self, text: str) -> str:
-        if self._key is None or self._key.reveal() not in text:
-            return text
-        return re.sub(rf"(?<!\w){re.escape(self._key.reveal())}(?!\w)", "***", text)
-
-    def of_headers(self, headers: dict[str, str]) -> dict[str, str]:
-        if self._key is None or not any(self._key.reveal() in value for value in headers.values()):
-            return headers
-        return {name: self.of_text(value) for name, value in headers.items()}
-
-    def of_body(self, body: bytes) -> bytes:
-        if self._key is None or self._key.reveal().encode() not in body:
-            return body
-        return re.sub(rb"(?<!\w)" + re.escape(self._key.reveal().encode()) + rb"(?!\w)", b"***", body)

@@ -17,7 +17,7 @@ __all__ = ["SendTime", "SendTimes"]
 
 @define(eq=False)
 class SendTime:
-    """When one request was sent; while it is not sent yet, when it was granted."""
+    """Time at which one request was sent; until it is sent, the time at which it was granted."""
 
     at: float
     tally: int

@@ -1,8 +1,8 @@
-"""Messages between steps against the direction of calls.
+"""Signals from one step to others, apart from the call and its reply.
 
-Calls go down the pipeline, replies come back up. What a step learns from a reply may concern calls that wait in
-other steps: a refused key aborts all of them, a 429 pauses the clock of those that wait for outages. A step
-sends a signal, and `Pipeline` connects it to the steps it concerns. docs/design.md draws the sequence.
+A reply in one step may concern calls that wait in other steps: a refused key aborts all of them, a 429 pauses the
+clocks of those with `on_outage="wait"`. The step calls a signal, and `Pipeline` connects the signal to its receivers.
+docs/design.md shows the sequence.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ __all__ = ["Signals"]
 
 
 def _nothing(*_: object) -> None:
-    """No step is connected."""
+    """Receiver of a signal that is not connected."""
 
 
 @define(eq=False)
 class Signals:
-    """The signals of one pipeline. Each is a plain call that returns when the receiver has acted."""
+    """The signals of one pipeline: plain calls, which return when the receiver has acted."""
 
     abort_waiting: Callable[[], None] = _nothing
-    """A gate was shut: no attempt that is not sent yet may go on. Received by concurrency and rate limit."""
+    """A probe gate was shut: abort the attempts that are not sent. Receivers: concurrency limit, rate limit."""
     outage_over: Callable[[], None] = _nothing
-    """The circuit breaker has closed: start again without a burst. Received by the rate limit."""
+    """The circuit breaker was closed: start again without a burst. Receiver: rate limit."""
     paused: Callable[[float], None] = _nothing
-    """Nothing is sent for so many more seconds. Received by the deadline."""
+    """Nothing is sent for this many more seconds. Receiver: deadline."""

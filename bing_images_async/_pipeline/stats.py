@@ -1,4 +1,4 @@
-"""What a session counts, and its public snapshot."""
+"""Counters of a session, and their public snapshot."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ __all__ = ["Counters", "SessionStats"]
 
 @frozen(kw_only=True)
 class SessionStats:
-    """A snapshot of a session and its siblings; counts are since the session was made."""
+    """Snapshot of a session and its siblings. Counters start when the session is created."""
 
     calls: int
-    """Calls that passed their checks."""
+    """Calls with valid parameters."""
     succeeded: int
     failed: int
-    """Calls that ended in an error."""
+    """Calls that raised an error."""
     cancelled: int
     attempts: int
     """Requests that were sent."""
     retries: int
     throttled: int
-    """Replies that said there were too many requests (429)."""
+    """Replies for too many requests (429, or 503 with `Retry-After`)."""
     waiting: int
-    """Calls that wait: for the service to be reachable again, for a permit, or for a slot of the rate limit."""
+    """Calls that wait for the end of an outage, for a permit, or for a slot of the rate limit."""
     in_flight: int
-    """Requests that have been sent and have not ended."""
+    """Requests that were sent and have not ended."""
     permits: int
     """Concurrent attempts allowed now; fewer while the service is congested."""
     permits_in_use: int
@@ -34,27 +34,28 @@ class SessionStats:
     breaker: str
     """`closed`, `open` or `half-open`."""
     latched: str | None
-    """Name of the error that calls get without being sent (the error cache)."""
+    """Class name of the error in the error cache, which calls get without being sent; `None` if it is empty."""
     latched_for: float | None = None
-    """Seconds for which calls get it; `None` if there is none."""
+    """Seconds until the cached error expires; `None` if there is none."""
     next_probe: float | None = None
-    """Seconds until a call with `on_outage="wait"` asks the service again; `None` if those calls get it as well."""
+    """Seconds until a waiting call (`on_outage="wait"`) probes the service; `None` if those calls fail too."""
     budget_spent: int | None
-    """Requests of the budget that were sent, or are about to be; `None` without a budget."""
+    """Requests of the budget that were sent or are being sent; `None` without a budget."""
     budget_left: int | None
-    """Requests that may still be sent."""
+    """Remaining requests of the budget; `None` without a budget."""
     cost: float | None
-    """Of `budget_spent`, if the budget knows what requests cost."""
+    """Cost of `budget_spent` in the currency of `Budget.cost_per_1000`; `None` without one."""
     retry_tokens: int
-    """Tokens left in the retry budget, of 500."""
+    """Tokens left in the retry budget (500 at most)."""
     idle_connections: int | None
-    """`None` with a lent client."""
+    """Open connections without a request; `None` with a lent client."""
     open_connections: int | None
+    """Idle connections and those in use; `None` with a lent client."""
 
 
 @define
 class Counters:
-    """What a session has counted since it was made."""
+    """Mutable counters behind `SessionStats`."""
 
     calls: int = 0
     succeeded: int = 0

@@ -37,13 +37,13 @@ class Waiter:
 
     call: Call
     value: Any = field(default=None, init=False)
-    """What the owner of the queue granted, for queues that grant more than a turn."""
+    """The granted value, in queues that grant more than a turn."""
     state: _State = field(default=_State.WAITING, init=False)
     _woken: anyio.Event = field(factory=anyio.Event, init=False)
 
     @property
     def is_granted(self) -> bool:
-        """The owner of the queue has granted the turn."""
+        """True if the owner of the queue has granted the turn."""
         return self.state is _State.GRANTED
 
     def __lt__(self, other: Waiter) -> bool:
@@ -66,7 +66,7 @@ class Waiter:
 
 
 class WaitQueue:
-    """Waiters in the order in which they are to be granted."""
+    """Two heaps of waiters, ordered by call number."""
 
     def __init__(self) -> None:
         self._interactive: list[Waiter] = []

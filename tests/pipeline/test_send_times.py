@@ -308,9 +308,9 @@ async def test_abort_ends_attempts_that_were_granted_and_have_not_run_yet() -> N
     async def send(call: Call) -> Reply:
         assert call.state.on_connecting is not None
         assert call.state.on_sending is not None
-        call.on_connecting()
+        call.state.on_connecting()
         await anyio.sleep_until(0.65 + 0.01 * calls.index(call))
-        await call.on_sending()
+        await call.state.on_sending()
         sent.append(call)
         if call is calls[1]:
             link.abort()
