@@ -70,8 +70,10 @@ class CallState:
     """The current attempt is a probe: it was let through a shut gate to test the service."""
     on_connecting: Callable[[], None] | None = None
     """Called before a connection is opened for the current attempt."""
-    on_sending: Callable[[], Awaitable[None]] | None = None
-    """Awaited once the attempt has a connection, before its first byte is written."""
+    on_sending: Callable[[], Awaitable[float]] | None = None
+    """Awaited once the attempt has a connection, before its first byte is written; returns the time of sending."""
+    attempt_scope: anyio.CancelScope | None = None
+    """Cancel scope of the attempt timeout, while the client has the request."""
     key_id: int | None = None
     """Hash of the key of the last attempt, to compare keys without keeping one."""
     may_resend: bool = False
@@ -162,7 +164,7 @@ class Call:
 class _Waiting:
     """Context manager of `Call.waiting`. A class, because a generator takes three times as long on the hot path."""
 
-    __slots__ = ("_before", "_began", "_call", "_clock_stops", "_what")
+    __slots__ = ("_attempt_deadline", "_before", "_began", "_call", "_clock_stops", "_what")
 
     def __init__(self, call: Call, what: str, clock_stops: bool) -> None:
         self._call = call
@@ -175,6 +177,8 @@ class _Waiting:
         self._began = anyio.current_time()
         if self._clock_stops and state.scope is not None:
             state.clock_paused, state.scope.deadline = True, math.inf
+        if state.attempt_scope is not None:
+            self._attempt_deadline, state.attempt_scope.deadline = state.attempt_scope.deadline, math.inf
 
     def __exit__(self, *_: object) -> None:
         state, what = self._call.state, self._what
@@ -182,6 +186,8 @@ class _Waiting:
         if state.scope is None or not state.scope.cancel_called:  # else `Deadline` still needs the reason
             state.waiting_for = self._before
         state.waited[what] = state.waited.get(what, 0.0) + spent
+        if state.attempt_scope is not None:
+            state.attempt_scope.deadline = self._attempt_deadline + spent
         if self._clock_stops:
             state.clock_paused = False
             self._call.extend(spent)

@@ -233,8 +233,8 @@ class RateLimiter:
         if attempt.send_slot is not None and not attempt.is_sent:
             self._lose_slot(attempt)
 
-    async def _sending(self, call: Call, attempt: _Attempt) -> None:
-        """Return when the request may be sent, and record that it is (`Call.on_sending`)."""
+    async def _sending(self, call: Call, attempt: _Attempt) -> float:
+        """Wait until the request may be sent, record that it is, and return the time (`CallState.on_sending`)."""
         if not attempt.is_sent and attempt.aborts != self._aborts:
             raise AttemptAborted
         now = anyio.current_time()
@@ -243,7 +243,7 @@ class RateLimiter:
             if attempt.is_sent or (now >= self._resume_at and self._send_times.allows(sent, now)):
                 self._send_times.move(sent, now)
                 attempt.is_sent = True
-                return
+                return now
             self._lose_slot(attempt)  # it comes too late to be used
         if not self._connected and now >= self._send_due():
             send_slot = self._take_send(now, now, self._spacing(now))
@@ -252,9 +252,11 @@ class RateLimiter:
             if attempt.aborts != self._aborts:  # between the grant and this task's turn
                 self._give_back(send_slot)
                 raise AttemptAborted
+            now = anyio.current_time()
         attempt.send_slot = send_slot
         attempt.is_sent = True
         self._without_slot -= 1
+        return now
 
     def _send_due(self) -> float:
         return max(self._sends.due(self._tolerance), self._send_times.next(), self._resume_at)

@@ -8,8 +8,8 @@ transport from their tracebacks (redaction.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import anyio
@@ -131,8 +131,8 @@ class SendStep:
         time_limit = call.state.attempt_timeout
         redaction = Redaction(key)
         try:
-            with anyio.CancelScope(deadline=now + time_limit) as scope:
-                trace = _Trace(call, scope)
+            with anyio.CancelScope(deadline=now + time_limit) as call.state.attempt_scope:
+                trace = _Trace(call)
                 request = self._build(call, key, trace)
                 headers = request.headers
                 try:
@@ -140,10 +140,7 @@ class SendStep:
                     return await _read(response, limits, redaction)
                 finally:
                     if key is not None:
-                        headers.pop(self._auth_header, None)
-                        if request.headers is not headers:  # replaced by an instrumentation
-                            request.headers.pop(self._auth_header, None)
-                        trace.remove_header(self._auth_header)
+                        self._remove_key(headers, request, trace)
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
@@ -157,7 +154,17 @@ class SendStep:
             if (stale := find(fault, StaleConnectionError)) is not None:
                 call.state.may_resend = call.request.upload is None or not stale.has_written
             return translated
+        finally:
+            call.state.attempt_scope = None
         return AttemptTimeoutError(f"The service did not answer within {time_limit:g} s (RetryPolicy.attempt_timeout).")
+
+    def _remove_key(self, headers: httpx.Headers, request: httpx.Request, trace: _Trace) -> None:
+        with suppress(KeyError):
+            del headers[self._auth_header]
+        if request.headers is not headers:  # replaced by an instrumentation
+            request.headers.pop(self._auth_header, None)
+        if self._is_lent:
+            trace.remove_header(self._auth_header)
 
     def _build(self, call: Call, key: ApiKey | None, trace: _Trace) -> httpx.Request:
         """Return the request with the key; raise `InvalidRequestError` if it cannot be sent."""
@@ -183,7 +190,7 @@ class SendStep:
                 )
             if key is not None and _origin(url) == self._origin:
                 # No variable here holds the key itself: tracebacks can show them.
-                request.headers.update((self._auth.header(key.reveal()),))
+                request.headers[self._auth_header] = self._auth.header(key.reveal())[1]
         except UnicodeEncodeError as fault:
             raise InvalidRequestError(
                 f"A header of the request is not ASCII ({fault.reason}): check auth=, headers= and middleware.",
@@ -213,14 +220,13 @@ class SendStep:
 class _Trace:
     """Request extension `trace` of httpcore: calls `CallState.on_connecting` and `on_sending`, hooks of the rate limit.
 
-    The attempt timeout is paused while `on_sending` waits for a slot.
+    The attempt timeout is paused while `on_sending` waits for a slot (`Call.waiting`).
     """
 
-    __slots__ = ("_call", "_request", "_scope")
+    __slots__ = ("_call", "_request")
 
-    def __init__(self, call: Call, scope: anyio.CancelScope) -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
-        self._scope = scope
         self._request: Any = None
 
     def remove_header(self, name: str) -> None:
@@ -235,11 +241,8 @@ class _Trace:
             self._request = details.get("request")
             if state.on_sending is None:
                 return
-            before, state.sent = anyio.current_time(), None
-            deadline, self._scope.deadline = self._scope.deadline, math.inf
-            await state.on_sending()
-            state.sent = anyio.current_time()
-            self._scope.deadline = deadline + (state.sent - before)
+            state.sent = None
+            state.sent = await state.on_sending()
         elif event.endswith(".connect_tcp.started") and state.on_connecting is not None:
             state.on_connecting()
 
