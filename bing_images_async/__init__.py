@@ -1,14 +1,15 @@
-"""Async client for the Image Search API v7. Where to find what:
+"""Async client for the Image Search API v7."""
 
-_session.py      ImageSearchSession: the three endpoints, life and settings of a session
-params.py        questions: what can be asked, checked before anything is sent
-models/          answers: one file per endpoint, and what they share
-errors.py        everything that can go wrong, as a tree
-_wire/           bytes to objects and back; no I/O
-_flow/           a call on its way: the chain and its links
-testing/         for the tests of your own code            emulator/  a v7 service of our own
-cli/             the command `bing-images`
-"""
+# Layout, from the public front to the network. A module imports only what stands below it.
+#
+# cli/, emulator/, testing/    the command `bing-images`; a v7 service that runs locally; tools for users' tests
+# _session.py, _config.py      ImageSearchSession, the one public entry; its options
+# _pagination.py, _fan_out.py  many pages of one query; many queries at once
+# _pipeline/                   one call: deadline, retries, limits, sending (pipeline.py lists the steps in order)
+# _protocol/                   requests and responses as plain data, without I/O: building, decoding, error mapping
+# _transport/                  connections below httpx: pool, HTTP/1.1, TLS, proxies, bounded bodies
+# params/, models/             what users send, validated; what they get back, as frozen attrs classes
+# events.py, errors.py         records for observers; the tree of exceptions
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`testing` is imported when it is first used: it is nobody's business at run time."""
+    """Import `testing` at its first use, because most programs do not need it."""
     if name == "testing":
         return import_module(".testing", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -44,7 +44,7 @@ from ._protocol.credentials import Auth, SubscriptionKey
 from ._protocol.error_mapping import api_error
 from ._protocol.messages import Request, Upload
 from ._protocol.request_building import Service, build
-from ._protocol.response_reading import decipher, redirect_error
+from ._protocol.response_reading import read_response, redirect_error
 from ._transport.client import make_client
 from ._transport.pool import ConnectionPool
 from ._transport.proxy import Proxies
@@ -433,7 +433,7 @@ class ImageSearchSession:
             ended = anyio.current_time()
             if allowance is not None and allowance.left is not None:
                 allowance.left = max(call.deadline - ended, _LEAST_TIMEOUT)
-            return decipher(
+            return read_response(
                 reply,
                 kind,
                 attempts=call.attempts,

@@ -1,4 +1,4 @@
-"""Reading an image that is to be uploaded to `details`."""
+"""Reads an image for an upload to `details`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from .params import ImageSource
 __all__ = ["LARGEST_UPLOAD", "read_upload"]
 
 LARGEST_UPLOAD = 2**20
-"""Bytes: the API's "1 MB", read in the uploader's favour (API page "Image insights")."""
+"""Bytes. The API allows "1 MB" (API page "Image insights"), taken as 1 MiB."""
 
 
 async def read_upload(source: ImageSource) -> Upload:
-    """The image in `source`, read in a worker thread and never further than the limit.
+    """Return the image in `source`. Files are read in a worker thread, up to the limit.
 
-    Raises `InvalidRequestError` for a file that cannot be read, is empty, or is too large.
+    Raises:
+        InvalidRequestError: the image cannot be read, is empty, or is too large.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _checked("image", bytes(source))
@@ -41,12 +42,12 @@ def _read_file(path: Path) -> bytes:
 
 
 def _read_open(file: Any) -> bytes:
-    """From where the file stands to its end; raw files and pipes give less at a time than they are asked for."""
+    """Read from the current position to the end; raw files and pipes may return less than requested."""
     content = b""
     while len(content) <= LARGEST_UPLOAD:
         try:
             part = file.read(LARGEST_UPLOAD + 1 - len(content))
-        except (OSError, ValueError) as fault:  # ValueError: it is closed
+        except (OSError, ValueError) as fault:  # ValueError: the file is closed
             raise _unreadable(_name_of(file), fault) from None
         if not isinstance(part, bytes):
             raise refuse("image", file, "it must be a file opened for reading bytes (mode 'rb')")
@@ -68,12 +69,12 @@ def _name_of(file: Any) -> str:
 
 def _checked(filename: str, content: bytes) -> Upload:
     if not content:
-        raise InvalidRequestError("image is empty: there is nothing to upload.", parameter="image")
+        raise InvalidRequestError("image is empty: pass the bytes or the file of an image.", parameter="image")
     if len(content) > LARGEST_UPLOAD:
         raise InvalidRequestError(
             f"image {filename!r} is too large: at most {LARGEST_UPLOAD:,} bytes can be uploaded. "
-            "Scale it down, or give its address as image_url.",
+            "Reduce its size, or pass its address as image_url=.",
             parameter="image",
         )
-    # Names of files may hold bytes that are no UTF-8; as lone surrogates they could not be sent.
+    # Bytes of a file name that are not UTF-8 are lone surrogates in the str, which cannot be sent.
     return Upload(filename.encode("utf-8", "replace").decode(), content)

@@ -1,6 +1,6 @@
-"""Checks of what users pass in: each returns the value as it will be sent, or raises `InvalidRequestError`.
+"""Validation of arguments: each function returns the value to be sent, or raises `InvalidRequestError`.
 
-The message names the parameter, the value and what is allowed. `None` means "not given" throughout.
+Messages name the parameter, the value and what is allowed. `None` always means "not given".
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _SHOWN = 80  # characters of a bad value in a message
 
 
 def refuse(name: str, value: object, allowed: str) -> InvalidRequestError:
-    """The error for a `value` of the parameter `name` that is not `allowed`."""
+    """Return the error for a bad `value` of the parameter `name`; `allowed` says what is valid."""
     try:
         shown = repr(value)
-    except Exception:  # noqa: BLE001  # a number of 5,000 digits has no repr, nor may an object of the caller's
+    except Exception:  # noqa: BLE001  # an int of 5,000 digits has no repr, and a `__repr__` may raise
         shown = f"<{type(value).__name__}>"
     if len(shown) > _SHOWN:
         shown = f"{shown[:_SHOWN]}…"
@@ -36,7 +36,7 @@ def refuse(name: str, value: object, allowed: str) -> InvalidRequestError:
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int | None:
-    """A whole number in [low, high]. `True` is no number here."""
+    """Check an int in [low, high]. A bool is not an int here."""
     if value is None:
         return None
     if type(value) is not int or not low <= value <= high:
@@ -45,7 +45,7 @@ def integer(name: str, value: Any, low: int, high: int) -> int | None:
 
 
 def number(name: str, value: Any, low: float, high: float) -> float | None:
-    """A finite number in [low, high], int or float."""
+    """Check a finite int or float in [low, high]."""
     if value is None:
         return None
     # Not `math.isfinite`: it fails on an int that is too large for a float.
@@ -57,21 +57,21 @@ def number(name: str, value: Any, low: float, high: float) -> float | None:
 
 
 def required(name: str, value: T | None) -> T:
-    """Anything but `None`."""
+    """Check that a value is not `None`."""
     if value is None:
         raise refuse(name, value, "it is required")
     return value
 
 
 def flag(name: str, value: Any) -> bool:
-    """`True` or `False`."""
+    """Check a bool."""
     if type(value) is not bool:
         raise refuse(name, value, "it must be True or False")
     return value
 
 
 def text(name: str, value: Any, *, pattern: re.Pattern[str] | None = None, allowed: str = "") -> str | None:
-    """Text that is not blank, can be sent as UTF-8, and fits `pattern` if there is one."""
+    """Check a str that is not blank, can be encoded as UTF-8, and matches `pattern` if there is one."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -81,7 +81,7 @@ def text(name: str, value: Any, *, pattern: re.Pattern[str] | None = None, allow
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise refuse(name, value, "it holds a lone surrogate, which UTF-8 cannot carry") from None
+        raise refuse(name, value, "it contains a lone surrogate, which cannot be encoded as UTF-8") from None
     if pattern is not None and not pattern.fullmatch(value):
         raise refuse(name, value, allowed)
     return str(value)
@@ -101,7 +101,7 @@ def query(name: str, value: Any) -> str | None:
 
 
 def header_value(name: str, value: Any) -> str | None:
-    """Text that may stand in a header: printable ASCII, no line breaks (RFC 9110, section 5.5)."""
+    """Check a header value: printable ASCII without line breaks (RFC 9110, section 5.5)."""
     checked = text(name, value)
     if checked is None:
         return None
@@ -111,7 +111,7 @@ def header_value(name: str, value: Any) -> str | None:
 
 
 def one_of(name: str, value: Any, kind: type[E]) -> E | None:
-    """A member of the enum `kind`, or its value in any case."""
+    """Return the member of the enum `kind` for a member or its value in any case."""
     if value is None or isinstance(value, kind):
         return value
     if isinstance(value, str):
@@ -123,7 +123,7 @@ def one_of(name: str, value: Any, kind: type[E]) -> E | None:
 
 
 def one_of_texts(name: str, value: T, allowed: Iterable[str], *, needed: bool = False) -> T:
-    """Exactly one of the texts in `allowed`."""
+    """Check that a str is in `allowed`."""
     names = tuple(allowed)
     if (needed or value is not None) and (not isinstance(value, str) or value not in names):
         raise refuse(name, value, f"it must be one of {', '.join(names)}")
@@ -131,38 +131,38 @@ def one_of_texts(name: str, value: T, allowed: Iterable[str], *, needed: bool = 
 
 
 def instance(name: str, value: T, kind: type[Any]) -> T:
-    """A value of the class `kind`."""
+    """Check an instance of the class `kind`."""
     if not isinstance(value, kind):
         raise refuse(name, value, f"it must be a {kind.__name__}")
     return value
 
 
 def callables(name: str, value: Any) -> None:
-    """A sequence of functions."""
+    """Check a sequence of callables."""
     if isinstance(value, Iterable) and all(callable(item) for item in cast("Iterable[Any]", value)):
         return
     raise refuse(name, cast("object", value), "it must be a sequence of callables")
 
 
 def mapping(name: str, value: Any) -> dict[Any, Any]:
-    """A mapping, as a dict; `None` is an empty one."""
+    """Return a mapping as a dict; an empty one for `None`."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise refuse(name, value, "it must be a mapping of names to texts")
+        raise refuse(name, value, "it must be a mapping of str to str")
     return dict(cast("Mapping[Any, Any]", value))
 
 
 def not_both(first: str, first_value: object, second: str, second_value: object) -> InvalidRequestError:
-    """The error for two parameters of which the service takes one."""
+    """Return the error for two parameters of which at most one may be given."""
     return InvalidRequestError(
-        f"{first}={first_value!r} and {second}={second_value!r} exclude each other: give one of them.",
+        f"{first}={first_value!r} and {second}={second_value!r} exclude each other: pass only one of them.",
         parameter=first,
     )
 
 
 def ordered(low_name: str, low: float, high_name: str, high: float) -> None:
-    """The two ends of a range, in this order."""
+    """Check that the lower end of a range is not above the upper end."""
     if low > high:
         raise InvalidRequestError(
             f"{low_name}={low!r} is above {high_name}={high!r}: the range would be empty.", parameter=low_name
@@ -170,7 +170,7 @@ def ordered(low_name: str, low: float, high_name: str, high: float) -> None:
 
 
 def decimal(value: float) -> str:
-    """Shortest plain decimal: 100 rather than 100.0, 0.00001 rather than 1e-05, to ten places."""
+    """Format a number as the shortest decimal without exponent: 100, not 100.0; 0.00001, not 1e-05; ten places."""
     if isinstance(value, int):
         return str(value)
     shown = f"{value:.10f}".rstrip("0").rstrip(".")

@@ -1,3 +1,3 @@
-"""The version, alone in its file so that the build and the User-Agent can read it."""
+"""Version of the package, for the build and the User-Agent."""
 
 __version__ = "0.1.0"

@@ -1,11 +1,11 @@
-"""What happens inside a session, as frozen records for observers.
+"""Events of a session, as frozen records for observers, and their dispatcher.
 
     def observe(event: events.Event) -> None: ...
     ImageSearchSession(key, observers=[observe, events.LoggingObserver()])
 
-An observer is any callable that takes an event. It is called on the event loop, so it must not
-block; one that raises is logged and skipped. No event holds the key. Query texts are users'
-business: only an observer whose attribute `wants_queries` is true is shown them.
+An observer is any callable that takes an event. It is called on the event loop, so it must not block. If it raises, the
+error is logged and other observers still get the event. No event contains the key. Query texts are private: only
+observers with a true attribute `wants_queries` get them.
 """
 
 from __future__ import annotations
@@ -37,47 +37,53 @@ _logger = logging.getLogger("bing_images_async")
 
 @frozen(kw_only=True)
 class Event:
-    """The root of all records."""
+    """Base class of all events."""
 
     at: float
-    """Seconds on the clock of the event loop."""
+    """Time in seconds, by the event loop's clock."""
 
 
 @frozen(kw_only=True)
 class CallStarted(Event):
-    """A call passed its checks and entered the chain."""
+    """A call with valid parameters has started."""
 
     call: int
-    """A number that the events of one call share."""
+    """Number of the call, the same in all its events."""
     endpoint: str
+    """`search`, `details` or `trending`."""
     priority: str
     query: str | None = None
-    """Only for observers with `wants_queries`."""
+    """Query text, only for observers with `wants_queries`."""
 
 
 @frozen(kw_only=True)
 class CallFinished(Event):
-    """A call ended: with an answer (`error` is `None`), an error, or by being cancelled (`Cancelled`)."""
+    """A call has ended."""
 
     call: int
     endpoint: str
     elapsed: float
+    """Seconds since the start of the call."""
     attempts: int
+    """Number of requests that were sent."""
     error: str | None = None
-    """The name of the error's class."""
+    """Class name of the error, `Cancelled`, or `None` for success."""
 
 
 @frozen(kw_only=True)
 class AttemptFinished(Event):
-    """One attempt ended, with a status or the name of an error."""
+    """One attempt has ended, with a status or an error."""
 
     call: int
     number: int
+    """Number of the attempt, from 1."""
     elapsed: float
+    """Seconds since the start of the attempt, waits included."""
     status: int | None
     error: str | None
+    """Class name of the error; `None` if there was a response."""
     waited: Mapping[str, float] = field(factory=dict[str, float], hash=False)
-    """Seconds it waited before it was sent, by what for."""
+    """Seconds that the attempt waited before it was sent, by reason."""
 
 
 @frozen(kw_only=True)
@@ -86,13 +92,15 @@ class RetryScheduled(Event):
 
     call: int
     number: int
+    """Number of the next attempt."""
     wait: float
     error: str
+    """Class name of the error of the last attempt."""
 
 
 @frozen(kw_only=True)
 class Throttled(Event):
-    """The service said that there are too many requests; nothing is sent for `pause` seconds."""
+    """The service rejected a request because there were too many; nothing is sent for `pause` seconds."""
 
     call: int
     pause: float
@@ -100,15 +108,16 @@ class Throttled(Event):
 
 @frozen(kw_only=True)
 class RateChanged(Event):
-    """The pace changed to `rate` requests per second."""
+    """The rate limit changed to `rate` requests per second."""
 
     rate: float
     previous: float | None
+    """Requests per second before; `None` if there was no limit."""
 
 
 @frozen(kw_only=True)
 class ConcurrencyChanged(Event):
-    """The number of permits changed."""
+    """The number of concurrent attempts that are allowed changed."""
 
     limit: int
     previous: int
@@ -125,25 +134,26 @@ class BreakerChanged(Event):
 
 @frozen(kw_only=True)
 class LatchChanged(Event):
-    """Calls fail locally with `error` from here on, or no longer (`None`)."""
+    """The error cache changed: calls fail with `error` without being sent, or are sent again (`None`)."""
 
     error: str | None
+    """Class name of the cached error."""
     retry_after: float | None = None
-    """Seconds until any call may ask the service again."""
+    """Seconds until any call may be sent as a probe."""
     next_probe: float | None = None
-    """Seconds until a call with `on_outage="wait"` asks the service again; `None` if those calls fail as well."""
+    """Seconds until a waiting call (`on_outage="wait"`) probes the service; `None` if those calls fail too."""
 
 
 class Observer(Protocol):
-    """Takes events as they happen."""
+    """A callable that gets every event."""
 
     def __call__(self, event: Event, /) -> None:
-        """Look at `event`; must return quickly."""
+        """Handle `event`; must return quickly."""
         ...
 
 
 class Dispatcher:
-    """Hands events to observers. False if there are none, so that nobody makes records for nobody."""
+    """Passes events to observers. False if there are none: then no events need to be created."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = tuple(observers)
@@ -153,7 +163,7 @@ class Dispatcher:
         return bool(self._observers)
 
     def emit(self, event: Event) -> None:
-        """Show `event` to every observer, whatever the others do. A retry is logged even without any."""
+        """Pass `event` to every observer, and log the errors they raise. Retries are logged even without observers."""
         if isinstance(event, RetryScheduled) and not self._has_log:
             _logger.info("%s", event)
         for observer in self._observers:
@@ -167,9 +177,11 @@ class Dispatcher:
 
 
 class LoggingObserver:
-    """Writes events to a logger: what went wrong as warnings, the rest for debugging.
+    """Observer that writes events to a logger. Levels: errors and warnings for failures, else info or debug.
 
-    `wants_queries=True` lets query texts into the log.
+    Args:
+        logger: the logger; by default `bing_images_async`.
+        wants_queries: write query texts to the log.
     """
 
     def __init__(self, logger: logging.Logger | None = None, *, wants_queries: bool = False) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from bing_images_async import models
 from bing_images_async._protocol.decoding import structure, wire_names
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.errors import BadRequestError, InvalidRequestError
 from bing_images_async.models import (
     Attempt,
@@ -82,7 +82,7 @@ def test_answers_are_values(body: dict[str, Any], cls: Any) -> None:
 def test_what_the_session_knows_does_not_make_answers_differ() -> None:
     """The same page that took another route is the same page."""
     first, second = (
-        decipher(bodies.reply(bodies.search_2017(), bingapis_traceid=trace), ImageAnswer, keep_raw=keep)
+        read_response(bodies.reply(bodies.search_2017(), bingapis_traceid=trace), ImageAnswer, keep_raw=keep)
         for trace, keep in (("T-1", True), ("T-2", False))
     )
     assert first == second
@@ -96,7 +96,7 @@ def test_meta_holds_what_the_headers_say() -> None:
         "bingapis-traceid": "T-1", "bingapis-market": "de-DE", "x-msedge-clientid": "C-1", "bingapis-sessionid": "S-1",
     }  # fmt: skip
     reply = bodies.reply(bodies.trending(), **headers)
-    meta = decipher(reply, TrendingImages, attempts=attempts, elapsed=0.5).meta
+    meta = read_response(reply, TrendingImages, attempts=attempts, elapsed=0.5).meta
     assert meta == ResponseMeta(
         status=200, trace_id="T-1", market="de-DE", client_id="C-1", session_id="S-1", headers=headers,
         attempts=attempts, elapsed=0.5,
@@ -105,31 +105,31 @@ def test_meta_holds_what_the_headers_say() -> None:
 
 def test_meta_without_headers() -> None:
     """All of them are optional."""
-    meta = decipher(bodies.reply(bodies.trending()), TrendingImages).meta
+    meta = read_response(bodies.reply(bodies.trending()), TrendingImages).meta
     assert (meta.trace_id, meta.market, meta.client_id, meta.session_id) == (None, None, None, None)
 
 
 def test_the_raw_json_is_kept_on_request() -> None:
     """Whole, unknown keys too; otherwise not at all."""
     body = bodies.search_2020() | {"weather": "fine"}
-    assert decipher(bodies.reply(body), ImageAnswer, keep_raw=True).raw == body
-    assert decipher(bodies.reply(body), ImageAnswer).raw is None
+    assert read_response(bodies.reply(body), ImageAnswer, keep_raw=True).raw == body
+    assert read_response(bodies.reply(body), ImageAnswer).raw is None
 
 
 def test_json_ld_is_opaque() -> None:
     """Its shape is not documented, so it comes whole, and no field is read."""
     body = {"@context": "https://schema.example", "value": "no list"}
-    answer = decipher(bodies.reply(body, bingapis_traceid="T-1"), ImageAnswer, json_ld=True)
+    answer = read_response(bodies.reply(body, bingapis_traceid="T-1"), ImageAnswer, json_ld=True)
     assert (answer.raw, answer.value, answer.problems, answer.meta.trace_id) == (body, (), (), "T-1")
     with pytest.raises(BadRequestError):
-        decipher(bodies.reply(bodies.service_error()), ImageAnswer, json_ld=True)
+        read_response(bodies.reply(bodies.service_error()), ImageAnswer, json_ld=True)
 
 
 def test_insights_without_a_type() -> None:
     """An answer is known by its fields where `_type` is missing or another."""
-    assert decipher(bodies.reply({"imageTags": {"value": []}}), ImageInsights).image_tags is not None
-    assert decipher(bodies.reply({"value": []}), ImageAnswer).value == ()
-    assert decipher(bodies.reply({"_type": "Videos", "categories": []}), TrendingImages).type_ == "Videos"
+    assert read_response(bodies.reply({"imageTags": {"value": []}}), ImageInsights).image_tags is not None
+    assert read_response(bodies.reply({"value": []}), ImageAnswer).value == ()
+    assert read_response(bodies.reply({"_type": "Videos", "categories": []}), TrendingImages).type_ == "Videos"
 
 
 # --- sizes, dates
@@ -174,7 +174,7 @@ def test_dates(text: str, date: datetime) -> None:
     assert isinstance(insights.shopping_sources, Offer)
     dates = [insights.image.date_published, insights.shopping_sources.last_updated]
     assert [(repr(found), problems) for found in dates] == [(repr(date), ())] * 2
-    assert repr(decipher(bodies.reply(body), ImageInsights)) == repr(insights)
+    assert repr(read_response(bodies.reply(body), ImageInsights)) == repr(insights)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How the key is shown to the service, and how it is kept from everybody else."""
+"""Authentication: the key as a secret value, and the header that carries it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ __all__ = ["ApiKey", "Auth", "Bearer", "HeaderKey", "SubscriptionKey"]
 
 @final
 class ApiKey:
-    """A secret that does not show itself: not in `repr`, `str`, logs, f-strings or pickles.
+    """A secret that appears in no `repr`, `str`, log, f-string or pickle. `reveal()` returns the text.
 
-    `reveal()` gives the text. Raises `InvalidRequestError`, without the value, if it is blank or
-    could not stand in a header.
+    Args:
+        secret: the key. White space around it is removed.
+
+    Raises:
+        InvalidRequestError: the key is blank, or not allowed in a header. The message does not contain it.
     """
 
     __slots__ = ("_secret",)
@@ -30,7 +33,7 @@ class ApiKey:
         self._secret: str = secret.strip()
 
     def reveal(self) -> str:
-        """The key itself."""
+        """Return the key as text."""
         return self._secret
 
     def __repr__(self) -> str:
@@ -51,32 +54,32 @@ class ApiKey:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("An ApiKey cannot be pickled: hand it over by environment or file.")
+        raise TypeError("An ApiKey cannot be pickled: pass it by environment variable or file.")
 
 
 def _fault(secret: Any) -> str | None:
-    """What is wrong with a key, without showing it as `checks.header_value` would."""
+    """Return a message for a bad key, or `None`. (`checks.header_value` would put the key into its message.)"""
     if not isinstance(secret, str) or not secret.strip():
-        return "api_key is blank or no text: give the key itself."
+        return "api_key is blank or not a str: pass the key itself."
     if not secret.strip().isascii() or not secret.strip().isprintable():
-        return "api_key holds characters that a header cannot carry (only printable ASCII is allowed)."
+        return "api_key contains characters that are not allowed in a header (only printable ASCII is)."
     return None
 
 
 class Auth(Protocol):
-    """Where the key goes: one header, as a name and a value."""
+    """The header that carries the key."""
 
     def header(self, key: str) -> tuple[str, str]:
-        """The header that carries `key`."""
+        """Return name and value of the header for `key`."""
         ...
 
 
 @frozen
 class SubscriptionKey:
-    """`Ocp-Apim-Subscription-Key: <key>`, the API's own way (API reference: Headers)."""
+    """`Ocp-Apim-Subscription-Key: <key>`, the header of the API itself (API reference: Headers)."""
 
     def header(self, key: str) -> tuple[str, str]:
-        """The header that carries `key`."""
+        """Return name and value of the header for `key`."""
         return "Ocp-Apim-Subscription-Key", key
 
 
@@ -85,7 +88,7 @@ class Bearer:
     """`Authorization: Bearer <key>` (RFC 6750, section 2.1)."""
 
     def header(self, key: str) -> tuple[str, str]:
-        """The header that carries `key`."""
+        """Return name and value of the header for `key`."""
         return "Authorization", f"Bearer {key}"
 
 
@@ -101,10 +104,17 @@ _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 
 @frozen
 class HeaderKey:
-    """A header of a gateway's own: `HeaderKey("x-apikey")`."""
+    """A header with another name, for a gateway: `HeaderKey("x-apikey")`.
+
+    Args:
+        name: name of the header.
+
+    Raises:
+        InvalidRequestError: the name is not an HTTP token.
+    """
 
     name: str = field(validator=_token)
 
     def header(self, key: str) -> tuple[str, str]:
-        """The header that carries `key`."""
+        """Return name and value of the header for `key`."""
         return self.name, key

@@ -1,12 +1,12 @@
 """Parsed JSON to models and back: one cattrs converter with a generated hook for each model class.
 
-Structuring is strict. Nothing is converted, except an int where a float is asked for, a float that is
-a whole number where an int is asked for, and dates, which become UTC. Unknown keys are ignored, and
-`null` is the same as an absent key.
+Structuring is strict. Only these values are converted: an int where a float is expected, a float that is a whole
+number where an int is expected, and dates, which become UTC. Unknown keys are ignored; `null` is the same as an absent
+key.
 
-A value of the wrong type does not lose the answer (partial decoding): cattrs collects all of them in
-its validation errors, `structure` reads their places from the notes of these errors, removes them
-from a copy of the JSON, and structures again.
+A value of the wrong type does not make the answer fail (partial decoding). cattrs collects all such values in its
+validation errors; `structure` reads their places from the notes of these errors, removes the values from a copy of
+the JSON, and structures again.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ __all__ = [
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
-"""What cattrs calls: a value and the type it should have, to the structured value."""
+"""Structure hook of cattrs: takes a value and the expected type, returns the structured value."""
 
 MOST_ITEMS = 1_000
-"""Items of one list. The service sends 150 at most; a body of 4 MiB has room for a million."""
+"""Items of one list. The service sends at most 150; a body of 4 MiB could hold a million."""
 MOST_PROBLEMS = 1_000
-"""Problems of one answer: each costs about 30 µs and some KiB while the answer is decoded."""
-_SHOWN = 60  # characters of a bad value in a reason
+"""Problems of one answer: each takes time and memory while the answer is decoded."""
+_SHOWN = 60  # characters of a bad value in a message
 
 
 class DecodingError(Exception):
-    """JSON from which no model can be made, not even in part."""
+    """No model can be made from the JSON, not even a partial one."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         super().__init__(reason)
@@ -70,13 +70,13 @@ class Field:
 
     name: str
     wire: str | None
-    """JSON name; `None` for what the library adds itself."""
+    """JSON name; `None` for a field that is not part of the JSON."""
     type: Any
     """`str`, `int`, `float`, `bool`, `datetime`, `Mapping`, or a model class."""
     is_model: bool
     is_list: bool
     one_or_many: bool
-    """A list for which the service may send a single object."""
+    """The service may send a single object in place of this list."""
     default: Any
 
 
@@ -85,7 +85,7 @@ def _read_fields(cls: type) -> tuple[Field, ...]:
 
 
 fields: Callable[[Any], tuple[Field, ...]] = cache(_read_fields)
-"""The fields of a model class, in its order."""
+"""Fields of a model class, in their order in the class."""
 
 
 def _field(a: attrs.Attribute[Any]) -> Field:
@@ -117,7 +117,7 @@ def _camel(name: str) -> str:
 
 
 def wire_names(cls: type) -> dict[str, str]:
-    """Field name to JSON name, of all fields of the model `cls` that are on the wire."""
+    """Return the JSON names of a model's fields by field name, without the fields that are not part of the JSON."""
     return {f.name: f.wire for f in fields(cls) if f.wire is not None}
 
 
@@ -125,15 +125,15 @@ def wire_names(cls: type) -> dict[str, str]:
 
 
 class _UnexpectedError(ValueError):
-    """A value of the wrong type. The validation errors of cattrs collect it with its place."""
+    """A value has the wrong type. The validation errors of cattrs collect it with its place."""
 
 
 class _TooManyItemsError(ValueError):
-    """A list that is too long, for which the whole answer is refused."""
+    """A list is too long: the whole answer is refused."""
 
 
 class _AbortError(BaseException):
-    """The end of structuring. No `Exception`, because generated code collects those and goes on."""
+    """Stops structuring. Not an `Exception`, because generated code collects those and continues."""
 
 
 class _Run(threading.local):
@@ -141,7 +141,7 @@ class _Run(threading.local):
 
     problems_left: int | None = None
     models: dict[tuple[int, type], Any] | None = None
-    """Models of the first pass, by the identity of their JSON: the second makes only those with a problem inside."""
+    """Models of the first pass by the identity of their JSON: the second pass makes only those with a problem."""
 
 
 _run = _Run()
@@ -157,7 +157,7 @@ def _unexpected(expected: str, found: Any) -> NoReturn:
 
 
 def described(found: Any) -> str:
-    """Describe a parsed value in a few words, without the contents of a list or object, which may be long."""
+    """Describe a parsed value for a message, without the contents of a list or object."""
     if isinstance(found, dict):
         return "an object"
     if isinstance(found, list):
@@ -210,7 +210,7 @@ def _datetime(value: Any, _: Any) -> datetime:
 def utc(date: datetime) -> datetime:
     """Return the date in UTC. One without a zone is taken as UTC."""
     if date.tzinfo is None:
-        return datetime.combine(date, date.time(), UTC)  # a fifth of what `replace` takes
+        return datetime.combine(date, date.time(), UTC)  # faster than `replace`
     return date.astimezone(UTC)
 
 

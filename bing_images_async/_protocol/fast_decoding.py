@@ -1,7 +1,7 @@
 """Fast path of decoding: bytes to models through msgspec, for bodies in which every value is as documented.
 
-This file is optional. `decode` returns the model that `json.parse` and `decoding.structure` would make of
-the same bytes, or `None` to leave the body to them; without this file nothing changes but the time.
+This module is optional. `decode` returns the model that `json.parse` and `decoding.structure` would make of the same
+bytes, or `None` to leave the body to them. Without this module decoding only takes longer.
 
 Each model class has a mirror struct: a `msgspec.Struct` with its fields under their JSON names. msgspec fills
 it from bytes in C and checks every type on the way. A generated function copies the mirror into the model, one
@@ -14,12 +14,11 @@ line per field:
         new.__class__ = TrendingImagesTile
         return new
 
-The model's own `__init__` would take five times as long, because a frozen class sets each field through a
-call. msgspec could fill attrs classes itself, but raises and catches an `AttributeError` for each field that
-is missing. Figures: `docs/performance.md`.
+The model's own `__init__` takes longer, because a frozen class sets each field through a call. msgspec could fill
+attrs classes itself, but raises and catches an `AttributeError` for each missing field. Figures: `docs/performance.md`.
 
-Mirrors skip nothing, because msgspec looks neither at the depth of what it skips, nor at its numbers and texts.
-A key that no model has gets a field of its own in the mirror when it comes for the first time.
+Mirrors skip no key, because msgspec does not check the depth, numbers and texts of what it skips. An unknown key gets
+its own field in the mirror when it is found for the first time.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ __all__ = ["decode"]
 T = TypeVar("T")
 
 _UNEXPECTED = (NotJsonError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-"""What bounds, decoding and copying raise; msgspec's errors are no `ValueError`s in all its versions."""
+"""Errors of the bounds, of decoding and of copying; in some versions msgspec's errors are not `ValueError`s."""
 
 
 def decode(body: bytes, cls: type[T]) -> T | None:
@@ -66,24 +65,24 @@ def decode(body: bytes, cls: type[T]) -> T | None:
 
 @attrs.frozen
 class _Place:
-    """A model class, and whether it occurs inside an image's `image`: mirrors follow that field once, not for ever."""
+    """A model class, and whether it is inside an image's `image`: mirrors follow that recursive field only once."""
 
     cls: Any
     is_inner: bool = False
 
     def fields(self) -> Iterator[tuple[Field, _Place | None]]:
-        """Yield the fields on the wire, each with the place of the models that it holds, if it does."""
+        """Yield the fields of the JSON, each with the place of its models, or `None` for other types."""
         for f in fields(self.cls):
             if f.wire is not None:
                 yield f, _Place(f.type, self.is_inner or f.name == _RECURSIVE) if f.is_model else None
 
 
 _RECURSIVE = "image"
-"""The field through which an object can hold another of its own class. Without it models have 13 levels at most."""
+"""The field that can contain an object of the same class. Without it models have 13 levels at most."""
 
 
 def _json(levels: int) -> Any:
-    """Return the type of any JSON that is nested so deep. (With each level msgspec needs twice the time for it.)"""
+    """Return the type of any JSON with at most `levels` levels. (Each level doubles the time that msgspec needs.)"""
     scalar: Any = None | bool | int | float | str
     if levels == 0:
         return scalar
@@ -93,7 +92,7 @@ def _json(levels: int) -> Any:
 
 _ANY_JSON = _json(3)
 _CHECKED: Mapping[Any, Any] = {datetime: str, float: int | float, Mapping: GenericAlias(dict, (str, _ANY_JSON))}
-"""What a mirror holds in place of a type that takes more than a check; see `_value`."""
+"""Types in mirrors in place of those that need more than a type check; see `_value`."""
 
 _USUAL_ORDER = (
     "webSearchUrl name webSearchUrlPingSuffix thumbnailUrl datePublished hostPageDiscoveredDate isFamilyFriendly "
@@ -101,13 +100,13 @@ _USUAL_ORDER = (
     "hostPageUrlPingSuffix hostPageDomainFriendlyName contentSize encodingFormat hostPageDisplayUrl width height "
     "thumbnail imageInsightsToken insightsMetadata imageId accentColor text displayText searchLink"
 )
-"""Fields in the order in which the service sends them: msgspec looks for each from where it found the last."""
+"""Fields in the order in which the service sends them: msgspec starts to search after the last one it found."""
 _ORDER = {wire: place for place, wire in enumerate(_USUAL_ORDER.split())}
 
 _MOST_UNKNOWN = 32
-"""Keys that a class is given beside its own. A service that adds more is decoded by the fallback."""
+"""Unknown keys of one class. Bodies with more are decoded by the fallback."""
 _NAME = re.compile(r'[^"\\\x00-\x1f]{0,100}')
-"""What msgspec takes as a name."""
+"""Names that msgspec accepts."""
 
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 _unknown: dict[type, list[str]] = {}
@@ -160,7 +159,7 @@ def _hint(f: Field, place: _Place, struct: type | None) -> Any:
 
 
 def _add_unknown_keys(body: bytes, cls: type) -> bool:
-    """Give mirrors a field for each key that a body has and no model. Return whether there were new ones."""
+    """Add a field to the mirrors for each unknown key of a body. Return true if there was a new one."""
     found: dict[type, dict[str, None]] = {}
     _collect_unknown_keys(msgspec.json.decode(body), cls, found)
     with _generating:
@@ -168,7 +167,7 @@ def _add_unknown_keys(body: bytes, cls: type) -> bool:
         for owner, keys in found.items():
             known = _unknown.setdefault(owner, [])
             new = [key for key in keys if key not in known and _NAME.fullmatch(key)]
-            known += new if len(known) + len(new) <= _MOST_UNKNOWN else []  # one odd body must not take all the room
+            known += new if len(known) + len(new) <= _MOST_UNKNOWN else []  # one body must not use all of them
         if sum(map(len, _unknown.values())) == before:
             return False
         _decoders.clear()
@@ -206,7 +205,7 @@ def _make_copier(cls: type) -> Callable[[Any], Any]:
 
 
 _copier: Callable[[Any], Callable[[Any], Any]] = cache(_make_copier)
-"""The function that makes a model of a mirror."""
+"""Function that makes a model from a mirror."""
 
 
 def _bounded(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -221,10 +220,10 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unfrozen(cls: type) -> type:
-    """Return a subclass of the frozen `cls` whose slots can be set one by one, before `__class__` is set to `cls`.
+    """Return a subclass of the frozen `cls` whose slots can be assigned, before `__class__` is set to `cls`.
 
-    It adds no slots, so `__class__` may be assigned. Both methods have to be `object`'s: if one of them is a
-    Python function, the interpreter takes ten times as long for each assignment.
+    It adds no slots, so `__class__` can be assigned. Both methods must be those of `object`: with a Python function
+    each assignment is much slower.
     """
     methods = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     return type(f"Unfrozen{cls.__name__}", (cls,), {"__slots__": (), **methods})

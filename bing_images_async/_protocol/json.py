@@ -1,12 +1,11 @@
-"""Bytes to parsed JSON, within bounds.
+"""JSON parsing with bounds on size and nesting.
 
-msgspec parses proper JSON. What it refuses gets a second chance in the standard library, with bytes
-that are not UTF-8 and lone surrogates replaced by U+FFFD, so that one broken title does not lose a page.
-Numbers out of range become infinities: an answer is refused if a model has a field for one, otherwise they are
-ignored as all unknown fields are. NaN is refused.
+msgspec parses valid JSON. Other bodies are parsed again by the standard library, with bytes that are not UTF-8 and
+lone surrogates replaced by U+FFFD, so that one broken title does not lose a page. Numbers out of range become
+infinities: decoding refuses them if a model has a field for them, and ignores them otherwise. NaN is refused.
 
-Bounds come first, because a small body can hold millions of values, and each takes up to 400 bytes and
-5 µs when models are made of them.
+Bounds are checked first, because a small body can contain millions of values, and each takes memory and time when
+models are made from it. Figures: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ MOST_LEVELS = 64
 _MOST_OBJECTS = 12_000
 """Objects, and lists in large bodies. Recorded bodies have up to 10 for each image."""
 _MOST_COMMAS = 80 * 2**10
-"""Recorded bodies have 11 to 17 in a KiB, 70,000 in the 4 MiB that an answer may have; `[1,1,…` has 512."""
+"""Recorded bodies have 11 to 17 per KiB, so 70,000 in the 4 MiB that an answer may have; `[1,1,…` has 512."""
 _MOST_DIGITS = 1_000
-"""Digits in a row: the time for a number grows with their square, 80 µs for 4,000."""
+"""Digits in a row: the time to parse a number grows with their square."""
 _MOST_SURROGATES = 50_000
-"""Escapes that may be lone surrogates: each of these takes 300 ns to replace."""
+"""Escapes that may be lone surrogates: each takes time to replace."""
 _COUNTED = 256 * 2**10
-"""Bytes of a body above which values and digits are counted. A smaller one has no room for what would harm."""
+"""Bytes of a body above which values and digits are counted. Smaller bodies cannot hold too many."""
 
 _STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
@@ -41,18 +40,18 @@ _NO_MARKS = bytes(set(range(256)) - {ord('"'), *_STEPS})
 
 
 class NotJsonError(Exception):
-    """The bytes are no JSON that is read here; the message says why."""
+    """The body is not JSON, or not JSON within the bounds; the message says why."""
 
 
 class TooManyValuesError(NotJsonError):
-    """The bytes hold more than an answer does; the message says more than what."""
+    """The body contains too many values; the message names the bound."""
 
 
 def parse(body: bytes) -> tuple[Any, str | None]:
-    """Return the parsed JSON, and what had to be replaced in it to read it, if anything.
+    """Return the parsed JSON, and a note on replaced characters or `None`.
 
     Raises:
-        NotJsonError: the body is no JSON, nested too deep, or holds too many values.
+        NotJsonError: the body is not JSON, is nested too deep, or contains too many values.
     """
     check_size(body)
     _check_levels(body)
@@ -68,9 +67,9 @@ def parse(body: bytes) -> tuple[Any, str | None]:
 
 
 def check_size(body: bytes) -> None:
-    """Raise `TooManyValuesError` if a body holds too many objects, lists or values, or a number of too many digits.
+    """Raise `TooManyValuesError` if a body contains too many objects, lists or values, or too long a number.
 
-    What stands in texts counts as well.
+    Characters inside texts count as well.
     """
     if len(body) > _COUNTED:
         if body.count(b",") > _MOST_COMMAS:
@@ -79,7 +78,7 @@ def check_size(body: bytes) -> None:
             raise TooManyValuesError(f"more than {_MOST_OBJECTS:,} objects and lists")
         if b"0" * _MOST_DIGITS in body.translate(_ZEROS):
             raise TooManyValuesError(f"a number of {_MOST_DIGITS:,} digits or more")
-    # `replace` finds a byte that is rare ten times as fast as `count` does (CPython 3.11).
+    # `replace` is ten times as fast as `count` for a rare byte (CPython 3.11).
     elif len(body) > 2 * _MOST_OBJECTS and len(body) - len(body.replace(b"{", b"")) > _MOST_OBJECTS:
         raise TooManyValuesError(f"more than {_MOST_OBJECTS:,} objects")
 
@@ -88,7 +87,7 @@ def _check_levels(body: bytes) -> None:
     """Raise `NotJsonError` if lists and objects are nested too deep; brackets in texts do not count."""
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # Of two quotes in a row the first ends a text that the second begins again, or the other way round.
+    # Two quotes in a row enclose nothing, or end one text and begin the next: either way they can be removed.
     marks = body.translate(None, _NO_MARKS).replace(b'""', b"")
     outside_texts = b"".join(marks.split(b'"')[::2])
     if max(accumulate(map(_STEPS.__getitem__, outside_texts)), default=0) > MOST_LEVELS:
@@ -110,7 +109,7 @@ def _parse_leniently(body: bytes) -> tuple[Any, str | None]:
         raise NotJsonError("nested too deep for what is left of the stack") from None
     except ValueError as error:
         raise NotJsonError(str(error)) from None
-    del text  # with one character beyond the BMP it has four times the size of the body
+    del text  # up to four times the size of the body
     replaced: list[str] = []
     if surrogates:
         parsed = _without_surrogates(parsed, replaced)
@@ -118,7 +117,7 @@ def _parse_leniently(body: bytes) -> tuple[Any, str | None]:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _int(digits: str) -> int | float:

@@ -1,7 +1,4 @@
-"""One HTTP exchange as plain data: what is to be sent, and what came back.
-
-These are the values that travel along the chain. Neither ever holds the key.
-"""
+"""HTTP request and reply as plain data: the values that pass through the pipeline. Neither contains the key."""
 
 from __future__ import annotations
 
@@ -14,17 +11,17 @@ __all__ = ["Reply", "Request", "Upload"]
 
 @frozen
 class Upload:
-    """One part of a multipart form: an image to ask about."""
+    """An image to upload, as one part of a multipart form."""
 
     filename: str
     content: bytes = field(repr=lambda content: f"<{len(content)} bytes>")
     content_type: str = "application/octet-stream"
-    """The API names no formats and does not look at this (API page "Upload an image")."""
+    """Ignored by the API, which documents no formats (API page "Upload an image")."""
 
 
 @frozen
 class Request:
-    """A request, all but the key."""
+    """An HTTP request without the key."""
 
     method: str
     url: str
@@ -32,7 +29,7 @@ class Request:
     upload: Upload | None = None
 
     def with_header(self, name: str, value: str) -> Request:
-        """The same request with one header set; it takes the place of any of that name."""
+        """Return a copy with one header set; it replaces all headers of that name."""
         kept = [pair for pair in self.headers if pair[0].lower() != name.lower()]
         return evolve(self, headers=(*kept, (name, value)))
 
@@ -47,5 +44,5 @@ class Reply:
 
     @property
     def trace_id(self) -> str | None:
-        """The service's log id; gateways of the older host have one of their own."""
+        """Log id of the service: `BingAPIs-TraceId`, or `apim-request-id` of older gateways."""
         return self.headers.get("bingapis-traceid") or self.headers.get("apim-request-id")

@@ -18,7 +18,7 @@ try:
 except ImportError:  # the file is optional
     fast_decoding = None
 
-__all__ = ["decipher", "redirect_error"]
+__all__ = ["read_response", "redirect_error"]
 
 A = TypeVar("A", bound=Answer)
 
@@ -28,7 +28,7 @@ _TYPES = {"ImageAnswer": "Images", "ImageInsights": "ImageInsights", "TrendingIm
 _LISTS = {"ImageAnswer": "value", "TrendingImages": "categories"}
 
 
-def decipher(
+def read_response(
     reply: Reply,
     kind: type[A],
     *,

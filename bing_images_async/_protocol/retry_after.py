@@ -1,14 +1,13 @@
-"""How long a service asks to wait (RFC 9110, section 10.2.3; API page "Throttling requests").
+"""Parsing of `Retry-After` and of waits in error messages (RFC 9110, section 10.2.3; API page "Throttling requests").
 
-No result is above the longest wait for a quota: a service that asks for decades is mistaken.
+Every result is limited to `LONGEST_QUOTA_WAIT`, because a service that asks for years is mistaken.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -25,11 +24,15 @@ _IN_SECONDS = re.compile(r"\bin (\d+(?:\.\d+)?) seconds?\b", re.ASCII)
 _REFILL = re.compile(r"\breplenished in (?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", re.ASCII)
 
 
-def retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = time.time) -> float | None:
-    """Return the seconds that `Retry-After` asks for: a number, or a date.
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
 
-    A date is compared with the answer's own `Date`, or with `clock` if there is none that can be read
-    (RFC 9110, section 6.6.1). Returns `None` if the header is missing or is neither; never negative.
+
+def retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = _now) -> float | None:
+    """Return the seconds of `Retry-After`, 0 or more; `None` if it is missing or neither a number nor a date.
+
+    A date is compared with the `Date` of the same response, or with `clock` if that cannot be read
+    (RFC 9110, section 6.6.1).
     """
     asked = _once(headers.get("retry-after", ""))
     if _SECONDS.fullmatch(asked):
@@ -42,7 +45,7 @@ def retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = time
 
 
 def _once(text: str) -> str:
-    """Return the value of a header that was sent several times with the same value, joined by commas."""
+    """Return the single value of a header that was sent several times, if all values are the same."""
     parts = [part.strip() for part in text.split(",")]
     for size in range(1, len(parts) // 2 + 1):
         if parts == parts[:size] * (len(parts) // size):
@@ -52,7 +55,7 @@ def _once(text: str) -> str:
 
 def _http_date(text: str) -> float | None:
     """Return the seconds since 1970 of an HTTP-date."""
-    if text.count(":") != 2:  # the parser ignores whatever follows a date, such as another date
+    if text.count(":") != 2:  # the parser would ignore a second date
         return None
     try:
         date = parsedate_to_datetime(text)

@@ -1,4 +1,4 @@
-"""What the service answers, as frozen attrs classes: one file per endpoint, and what they share."""
+"""Models of the service's answers: frozen attrs classes, one file per endpoint, shared ones in `common`."""
 
 from .answer import Answer
 from .common import (

@@ -1,4 +1,4 @@
-"""What the answers of all three endpoints have in common."""
+"""Base class of the answers of all three endpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Answer"]
 
 @frozen(kw_only=True)
 class Answer:
-    """What the answers of all three endpoints have."""
+    """Fields that the answers of all three endpoints have."""
 
     type_: str | None = wire("_type")
     id: str | None = None
@@ -24,8 +24,8 @@ class Answer:
     instrumentation: Instrumentation | None = None
 
     meta: ResponseMeta = field(factory=ResponseMeta, eq=False, metadata={"wire": None})
-    """What the response headers say, and what it took to get this answer."""
+    """Response headers, attempts and duration of the call."""
     problems: tuple[Problem, ...] = field(default=(), metadata={"wire": None})
-    """Places of the body that could not be decoded; nothing else was lost."""
+    """Values that could not be decoded; the answer has everything else."""
     raw: Mapping[str, Any] | None = field(default=None, eq=False, repr=False, metadata={"wire": None})
-    """The parsed JSON, if the session was made with `keep_raw=True` or JSON-LD was asked for."""
+    """The parsed JSON, with `keep_raw=True` or for JSON-LD."""

@@ -1,8 +1,8 @@
-"""The objects that answers of more than one endpoint are made of.
+"""Models that occur in the answers of more than one endpoint.
 
-Names follow the API: a class has its documented name, a field is the snake_case of its JSON name.
-Every field is optional, for the service leaves out what it does not know. A missing text or number
-is `None`, a missing list is `()`.
+Names follow the API: a class has its documented name, a field is the snake_case of its JSON name. Every field is
+optional, because the service leaves out what it does not know: a missing text or number is `None`, a missing list is
+`()`.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ __all__ = [
 
 
 def wire(name: str) -> Any:
-    """An optional text field whose JSON name is not the camelCase of its Python name."""
+    """Define an optional text field whose JSON name is not the camelCase of its Python name."""
     return field(default=None, metadata={"wire": name})
 
 
 def one_or_many() -> Any:
-    """A list for which the documentation shows a single object: both are read, into a tuple."""
+    """Define a tuple field for a list that the documentation shows as a single object; both are decoded."""
     return field(default=(), metadata={"one_or_many": True})
 
 
 @frozen(kw_only=True)
 class Instrumentation:
-    """Tracking data of the service (seen on the wire, not documented)."""
+    """Tracking data of the service (not documented)."""
 
     type_: str | None = wire("_type")
     ping_url_base: str | None = None
@@ -66,8 +66,8 @@ class MediaSize:
 class Thumbnail:
     """A picture that illustrates a query.
 
-    The documentation says `url`; search answers carry `thumbnailUrl`; the old schema has a whole
-    image here. All three are read; `href` is whichever address came.
+    The documentation says `url`, search answers contain `thumbnailUrl`, the old schema an image. All three are decoded;
+    `href` is the address that was sent.
     """
 
     url: str | None = None
@@ -78,20 +78,20 @@ class Thumbnail:
 
     @property
     def href(self) -> str | None:
-        """The address of the picture, under whichever name it came."""
+        """Address of the picture, from any of the three fields."""
         return self.thumbnail_url or self.url or self.content_url
 
 
 @frozen(kw_only=True)
 class Query:
-    """A query that can be searched for (`text`), with how to show it."""
+    """A suggested query: its text, its label and its links."""
 
     text: str | None = None
-    """What to search for; kept as sent, even with blanks at its end."""
+    """The text to search for, as sent, including white space at its end."""
     display_text: str | None = None
     web_search_url: str | None = None
     search_link: str | None = None
-    """An API link of the service. Do not call it: its path is not a public one. Search for `text`."""
+    """Internal API link of the service. Its path is not public: search for `text` instead."""
     thumbnail: Thumbnail | None = None
     web_search_url_ping_suffix: str | None = None
 
@@ -115,7 +115,7 @@ class AggregateRating(Rating):
 
 @frozen(kw_only=True)
 class Thing:
-    """What schema.org calls a Thing: something with a name, an address and a description."""
+    """Base class from schema.org: an object with a name, an address and a description."""
 
     type_: str | None = wire("_type")
     id: str | None = None
@@ -136,7 +136,7 @@ class Organization(Thing):
 
 @frozen(kw_only=True)
 class Person(Thing):
-    """A person who was recognised in an image, or the author of something."""
+    """A person in an image, or an author."""
 
     job_title: str | None = None
     twitter_profile: str | None = None
@@ -144,14 +144,14 @@ class Person(Thing):
 
 @frozen(kw_only=True)
 class Offer(Thing):
-    """What a shop asks for a product."""
+    """The offer of a shop for a product."""
 
     seller: Organization | None = None
     price: float | None = None
     price_currency: str | None = None
-    """ISO 4217, as the service spells it."""
+    """ISO 4217 code, as sent."""
     availability: str | None = None
-    """One of `ItemAvailability` (`InStock`, `OutOfStock`, …), or a word the service added later."""
+    """One of `ItemAvailability` (`InStock`, `OutOfStock`, …), or a value that the service added later."""
     aggregate_rating: AggregateRating | None = None
     last_updated: datetime | None = None
     """In UTC; a date without a zone is taken as UTC."""
@@ -168,12 +168,12 @@ class AggregateOffer(Offer):
 
 @frozen(kw_only=True)
 class VideoObject:
-    """The video an image was taken from (seen on the wire, not documented)."""
+    """The video from which an image was taken (not documented)."""
 
     name: str | None = None
     creator: Person | None = None
     duration: str | None = None
-    """ISO 8601, as in `PT3M20S`."""
+    """ISO 8601 duration, such as `PT3M20S`."""
     embed_html: str | None = None
     allow_https_embed: bool | None = None
     video_id: str | None = None
@@ -182,21 +182,21 @@ class VideoObject:
 
 @frozen(kw_only=True)
 class InsightsMetadata:
-    """What `details` could tell of an image: how many shops, recipes, pages and sizes there are."""
+    """Summary of the insights that `details` has for an image: numbers of shops, recipes, pages and sizes."""
 
     shopping_sources_count: int | None = None
     recipe_sources_count: int | None = None
     pages_including_count: int | None = None
     available_sizes_count: int | None = None
     aggregate_offer: AggregateOffer | None = None
-    """Of a product found by the module SimilarProducts: lowest price, number of offers, rating."""
+    """Offers for the product of the module SimilarProducts: lowest price, number of offers, rating."""
     best_representative_query: Query | None = None
     video_object: VideoObject | None = None
 
 
 @frozen(kw_only=True)
 class CreativeWork(Thing):
-    """A Thing that somebody made."""
+    """A Thing with an author or provider, such as an image or a recipe."""
 
     thumbnail_url: str | None = None
     provider: tuple[Thing, ...] = ()
@@ -210,22 +210,22 @@ _BYTES = re.compile(r"(\d{1,18}) ?B", re.ASCII)
 
 @frozen(kw_only=True)
 class Image(CreativeWork):
-    """An image that was found.
+    """An image in an answer.
 
-    Search answers fill most fields. Images of trending and of `ImageInsights.image` are thin: an
-    address, a thumbnail, sometimes a size. Addresses are kept as sent; they may be dead, plain
-    HTTP, or hold characters that are not allowed in a URL.
+    Search answers fill most fields. Images of trending and of `ImageInsights.image` have few: an address, a thumbnail,
+    sometimes a size. Addresses are as sent: they may not work any more, may be plain HTTP, and may contain characters
+    that are not allowed in a URL.
     """
 
     image_id: str | None = None
-    """Names the image from call to call; use it to tell duplicates."""
+    """Id of the image, the same in all answers; use it to detect duplicates."""
     image_insights_token: str | None = None
-    """For `details`. Not an identity: the same image has another token in another answer."""
+    """Token for `details`. Not an id: the same image has different tokens in different answers."""
     insights_metadata: InsightsMetadata | None = None
     thumbnail: MediaSize | None = None
-    """Width and height of what `thumbnail_url` shows, in pixels."""
+    """Width and height of the thumbnail at `thumbnail_url`, in pixels."""
     content_url: str | None = None
-    """The original file."""
+    """Address of the original file."""
     host_page_url: str | None = None
     host_page_display_url: str | None = None
     """A label, not an address."""
@@ -234,23 +234,23 @@ class Image(CreativeWork):
     host_page_discovered_date: datetime | None = None
     """In UTC; a date without a zone is taken as UTC."""
     content_size: str | None = None
-    """As sent, `"48213 B"`; `content_size_bytes` is the number."""
+    """Size as sent, such as `"48213 B"`; `content_size_bytes` is the number."""
     encoding_format: str | None = None
-    """`jpeg`, `png`, …; not a media type."""
+    """`jpeg`, `png`, …, not a media type."""
     width: int | None = None
     """Pixels of the original."""
     height: int | None = None
     """Pixels of the original."""
     accent_color: str | None = None
-    """Six hex digits, without `#`."""
+    """Dominant colour as six hex digits without `#`."""
     creative_commons: str | None = None
-    """The licence, as `Attribution` or `PublicNoRightsReserved`."""
+    """Licence, such as `Attribution` or `PublicNoRightsReserved`."""
     is_family_friendly: bool | None = None
     is_transparent: bool | None = None
     is_fresh: bool | None = None
     cdn_content_url: str | None = wire("cDNContentUrl")
     proxy_content_url: str | None = None
-    """The original through the service's own host (in answers since 2023, not documented)."""
+    """Address of the original through the service's own host (since 2023, not documented)."""
     visual_words: str | None = None
     content_url_ping_suffix: str | None = None
     host_page_url_ping_suffix: str | None = None
@@ -258,7 +258,7 @@ class Image(CreativeWork):
 
     @property
     def content_size_bytes(self) -> int | None:
-        """The size of the original in bytes, or `None` if it is not known or has another unit."""
+        """Size of the original in bytes; `None` if it is unknown or has another unit."""
         match = _BYTES.fullmatch(self.content_size or "")
         return int(match[1]) if match else None
 
@@ -270,14 +270,19 @@ class Image(CreativeWork):
         crop: Crop | None = None,
         padding: bool = False,
     ) -> str | None:
-        """The address of the thumbnail in another size; `None` if the image has no thumbnail.
+        """Return the address of the thumbnail in another size (API page "Resize and crop thumbnail images").
 
-        `width` and `height` are in pixels; with one of them the aspect ratio is kept. With both,
-        `crop="smart"` keeps the region of interest, `crop="blind"` cuts by ratio alone, and
-        `padding=True` fills up with white.
+        Args:
+            width: pixels. With only one of `width` and `height` the aspect ratio is kept.
+            height: pixels.
+            crop: with both sizes: `"smart"` keeps the region of interest, `"blind"` cuts around the centre.
+            padding: with both sizes: fill the rest with white.
 
-        Raises `InvalidRequestError` for sizes below 1, and for a crop without both sizes.
-        Source: API page "Resize and crop thumbnail images".
+        Returns:
+            The address; `None` if the image has no thumbnail.
+
+        Raises:
+            InvalidRequestError: a size is below 1, or `crop` is given without both sizes.
         """
         if self.thumbnail_url is None:
             return None

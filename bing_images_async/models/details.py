@@ -1,4 +1,4 @@
-"""The answer of `/images/details`: one object per module that was asked for and had something to say."""
+"""Answer of `/images/details`: one object for each requested module that has data."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = [
 
 @frozen(kw_only=True)
 class NormalizedRectangle:
-    """A region of an image: fractions (0 to 1) of its width and height, from the top left corner.
+    """A region of an image, as fractions (0 to 1) of its width and height from the top left corner.
 
-    In answers it is the region of a recognised entity, in coordinates of the whole image even if a
-    crop was asked for. As `crop=` of `details` it is the region to look at.
+    In answers it is the region of a recognised entity, always in coordinates of the whole image. As `crop=` of
+    `details` it is the region to analyse.
     """
 
     left: float | None = None
@@ -46,7 +46,7 @@ class NormalizedRectangle:
 
 @frozen(kw_only=True)
 class Recipe(CreativeWork):
-    """A recipe for the dish in the image. The times are ISO 8601 durations such as `PT45M`."""
+    """A recipe for the dish in the image. Times are ISO 8601 durations such as `PT45M`."""
 
     creator: Person | None = None
     cook_time: str | None = None
@@ -57,7 +57,7 @@ class Recipe(CreativeWork):
 
 @frozen(kw_only=True)
 class ImageGallery(CreativeWork):
-    """A collection that holds the image."""
+    """A collection that contains the image."""
 
     creator: Person | None = None
     source: str | None = None
@@ -67,14 +67,14 @@ class ImageGallery(CreativeWork):
 
 @frozen(kw_only=True)
 class InsightsTag:
-    """A word for what the image shows."""
+    """A tag: a word that describes the image."""
 
     name: str | None = None
 
 
 @frozen(kw_only=True)
 class RecognizedEntity:
-    """Somebody or something that was recognised, with a confidence from 0 to 1."""
+    """A recognised person or object, with a confidence from 0 to 1."""
 
     entity: Person | None = None
     match_confidence: float | None = None
@@ -86,7 +86,7 @@ class RecognizedEntity:
 
 @frozen(kw_only=True)
 class RecognizedEntityRegion:
-    """A region and what was recognised in it, best match first."""
+    """A region and the entities that were recognised in it, best match first."""
 
     region: NormalizedRectangle | None = None
     matching_entities: tuple[RecognizedEntity, ...] = ()
@@ -98,7 +98,7 @@ class RecognizedEntityRegion:
 
 @frozen(kw_only=True)
 class RecognizedEntityGroup:
-    """The regions that one recogniser found, as `CelebrityAnnotations`."""
+    """The regions found by one recogniser, such as `CelebrityAnnotations`."""
 
     name: str | None = None
     recognized_entity_regions: tuple[RecognizedEntityRegion, ...] = ()
@@ -106,7 +106,7 @@ class RecognizedEntityGroup:
 
 @frozen(kw_only=True)
 class ImagesModule:
-    """A list of images. One address may come twice in `pages_including`, and rightly so."""
+    """A list of images. In `pages_including` one address may occur several times, once for each page."""
 
     value: tuple[Image, ...] = ()
 
@@ -120,7 +120,7 @@ class RelatedCollectionsModule:
 
 @frozen(kw_only=True)
 class RelatedSearchesModule:
-    """A list of queries. (In search answers and captions the same list comes without this wrapper.)"""
+    """A list of queries. (Search answers and captions contain such lists without this wrapper.)"""
 
     value: tuple[Query, ...] = ()
 
@@ -148,7 +148,7 @@ class ImageTagsModule:
 
 @frozen(kw_only=True)
 class ImageInsightsImageCaption:
-    """A sentence about the image, and the page it comes from."""
+    """A sentence about the image, and its source page."""
 
     caption: str | None = None
     data_source_url: str | None = None
@@ -157,10 +157,10 @@ class ImageInsightsImageCaption:
 
 @frozen(kw_only=True)
 class ImageInsights(Answer):
-    """What the service knows of one image. A module without data is `None`."""
+    """Insights about one image: the answer of `details`. A module without data is `None`."""
 
     image_insights_token: str | None = None
-    """For further calls; often not the one that was sent."""
+    """Token for further calls; often not the one that was sent."""
     best_representative_query: Query | None = None
     image_caption: ImageInsightsImageCaption | None = None
     related_collections: RelatedCollectionsModule | None = None
@@ -173,8 +173,8 @@ class ImageInsights(Answer):
     recognized_entity_groups: RecognizedEntitiesModule | None = None
     image_tags: ImageTagsModule | None = None
     image: Image | None = None
-    """The image itself, thin (seen on the wire, not documented)."""
+    """The image itself, with few fields (not documented)."""
     image_based_related_searches: RelatedSearchesModule | None = None
-    """Seen on the wire, not documented."""
+    """Not documented."""
     detected_objects: Mapping[str, Any] | None = field(default=None, hash=False)
-    """Seen on the wire; its shape is not known, so it stays as parsed."""
+    """Not documented; its structure is unknown, so it is the parsed JSON."""

@@ -1,4 +1,4 @@
-"""The body of an error answer; the session raises it as an `ApiError`."""
+"""Body of an error response; the session raises it as an `ApiError`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Error", "ErrorResponse"]
 
 @frozen(kw_only=True)
 class Error:
-    """One fault, in the words of the service."""
+    """One error, as the service describes it."""
 
     type_: str | None = wire("_type")
     code: str | None = None
@@ -21,7 +21,7 @@ class Error:
     message: str | None = None
     more_details: str | None = None
     parameter: str | None = None
-    """The wire name of the parameter to blame; at times the service puts its message here."""
+    """API name of the bad parameter; sometimes the service puts its message here."""
     value: str | None = None
 
 

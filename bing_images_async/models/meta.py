@@ -1,4 +1,4 @@
-"""What the library says about an answer, beside what the service said in it."""
+"""Data that the library adds to an answer: response headers, attempts, decoding problems."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ __all__ = ["Attempt", "Problem", "ResponseMeta"]
 
 @frozen(kw_only=True)
 class Problem:
-    """One place of a body that could not be decoded. Everything else of the body is there."""
+    """One value of a body that could not be decoded."""
 
     path: str
-    """Where, in the API's own names: `value[3].thumbnail.width`."""
+    """Place in the body, in JSON names: `value[3].thumbnail.width`."""
     reason: str
-    """What was expected and what was found."""
+    """Expected type and found value."""
 
 
 @frozen(kw_only=True)
 class Attempt:
-    """One try at sending a call."""
+    """One attempt to send a call."""
 
     number: int
-    """1 for the first."""
+    """Number of the attempt, from 1."""
     started: float
     """Seconds from the start of the call to the start of this attempt."""
     elapsed: float
-    """Seconds from there to its end, waits included."""
+    """Seconds from the start to the end of this attempt, waits included."""
     status: int | None = None
-    """The HTTP status, if a reply came."""
+    """HTTP status; `None` if there was no response."""
     error: str | None = None
-    """The class name of the error, if none came."""
+    """Class name of the error; `None` if there was a response."""
     waited: Mapping[str, float] = field(factory=dict[str, float], hash=False)
-    """Seconds spent waiting, by what: `permit`, `rate_limit`, `breaker`, `latch`, `back_off`, `key`."""
+    """Seconds of waiting by reason: `permit`, `rate_limit`, `breaker`, `latch`, `back_off`, `key`."""
 
 
 @frozen(kw_only=True)
 class ResponseMeta:
-    """What the response headers and the session know of an answer (API reference: Headers)."""
+    """Response headers and statistics of a call (API reference: Headers)."""
 
     status: int = 200
-    """The HTTP status."""
+    """HTTP status."""
     trace_id: str | None = None
-    """`BingAPIs-TraceId`, or `apim-request-id` of older gateways: the service's log id."""
+    """Log id of the service: `BingAPIs-TraceId`, or `apim-request-id` of older gateways."""
     market: str | None = None
-    """`BingAPIs-Market`: the market that was used; it may differ from the one asked for."""
+    """`BingAPIs-Market`: the market that the service used; it may differ from the requested one."""
     client_id: str | None = None
     """`X-MSEdge-ClientID`: send it as `client_id` in further calls of the same user and device."""
     session_id: str | None = None
@@ -54,6 +54,6 @@ class ResponseMeta:
     headers: Mapping[str, str] = field(factory=dict[str, str], hash=False, repr=False)
     """All response headers, names in lower case."""
     attempts: tuple[Attempt, ...] = ()
-    """What it took to get this answer, oldest first."""
+    """Attempts of the call, oldest first."""
     elapsed: float = 0.0
-    """Seconds the whole call took."""
+    """Seconds of the whole call."""

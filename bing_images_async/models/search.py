@@ -1,4 +1,4 @@
-"""The answer of `GET /images/search`."""
+"""Answer of `GET /images/search`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["ImageAnswer", "PivotSuggestions", "QueryContext"]
 
 @frozen(kw_only=True)
 class QueryContext:
-    """What the service made of the query: spelling, adult intent, place."""
+    """The service's interpretation of the query: spelling, adult intent, location."""
 
     original_query: str | None = None
     altered_query: str | None = None
-    """The respelled query that was searched for instead."""
+    """The corrected query that was searched for instead."""
     alteration_override_query: str | None = None
-    """Search for this to insist on the original spelling."""
+    """Query that forces the original spelling."""
     adult_intent: bool | None = None
     ask_user_for_location: bool | None = None
     alteration_display_query: str | None = None
@@ -28,7 +28,7 @@ class QueryContext:
 
 @frozen(kw_only=True)
 class PivotSuggestions:
-    """Queries in which one word of the original, the pivot, is exchanged or left out."""
+    """Queries in which one word of the original query, the pivot, is replaced or left out."""
 
     pivot: str | None = None
     suggestions: tuple[Query, ...] = one_or_many()
@@ -41,12 +41,12 @@ class ImageAnswer(Answer):
     web_search_url_ping_suffix: str | None = None
     query_context: QueryContext | None = None
     total_estimated_matches: int | None = None
-    """A rough total; it changes from page to page."""
+    """Estimated total; it changes from page to page."""
     current_offset: int | None = None
     next_offset: int | None = None
-    """The `offset` of the next page, corrected for duplicates; it may skip or, at the end, repeat."""
+    """`offset` of the next page, corrected for duplicates; it may skip results, and at the end it may repeat."""
     value: tuple[Image, ...] = field(default=(), metadata={"essential": True})
-    """The images, in the order of the service."""
+    """Images in the order of the service."""
     query_expansions: tuple[Query, ...] = one_or_many()
     pivot_suggestions: tuple[PivotSuggestions, ...] = one_or_many()
     similar_terms: tuple[Query, ...] = one_or_many()

@@ -1,4 +1,4 @@
-"""Addresses of thumbnails in other sizes (API page "Resize and crop thumbnail images")."""
+"""URLs of thumbnails in other sizes (API page "Resize and crop thumbnail images")."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def thumbnail_url(
     crop: Crop | None = None,
     padding: bool = False,
 ) -> str:
-    """`url` with only `w`, `h`, `c` and `p` of its query replaced; all else stays byte for byte.
+    """Return `url` with `w`, `h`, `c` and `p` of its query replaced, and everything else unchanged.
 
-    The id of a thumbnail may hold characters that decoding and encoding again would change, so the
-    query string is edited as text.
+    The query string is edited as text, because the id of a thumbnail may contain characters that decoding and encoding
+    would change.
     """
     integer("width", width, 1, _LARGEST_SIDE)
     integer("height", height, 1, _LARGEST_SIDE)

@@ -1,4 +1,4 @@
-"""The answer of `GET /images/trending`."""
+"""Answer of `GET /images/trending`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["TrendingImages", "TrendingImagesCategory", "TrendingImagesTile"]
 
 @frozen(kw_only=True)
 class TrendingImagesTile:
-    """A query that many people search for today, with a thin image."""
+    """A query that many people search for today, with an image that has few fields."""
 
     query: Query | None = None
     image: Image | None = None
@@ -28,6 +28,6 @@ class TrendingImagesCategory:
 
 @frozen(kw_only=True)
 class TrendingImages(Answer):
-    """What people search for today, by category."""
+    """Popular queries of today by category: the answer of `trending`."""
 
     categories: tuple[TrendingImagesCategory, ...] = field(default=(), metadata={"essential": True})

@@ -1,4 +1,4 @@
-"""Parameters of the three endpoints: frozen classes, checked when they are made."""
+"""Parameters of the three endpoints: frozen classes, validated when they are created."""
 
 from .common import CommonParams
 from .details import DetailsParams, ImageSource

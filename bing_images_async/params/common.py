@@ -1,8 +1,8 @@
-"""The parameters that all endpoints take, and how a class of parameters becomes a query string and headers.
+"""Parameters that all endpoints share, and the conversion of parameter classes into query strings and headers.
 
-Each field names the query parameter or header it becomes, and the check it must pass; `query_pairs()` and
-`header_pairs()` read them off. `None` means "do not send". Fields that all endpoints share are `UNSET` by default:
-the session's default applies, and `None` switches that off for one call.
+The metadata of each field name its query parameter or header and its check; `query_pairs()` and `header_pairs()` read
+them. `None` means "do not send". Shared fields are `UNSET` by default: then the session's default applies, and `None`
+disables it for one call.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LARGEST_INT32 = 2**31 - 1
 
 def _client_ip(name: str, value: Any) -> str:
     try:
-        # A number or bytes would pass for an address; what stands behind a % is this machine's business.
+        # `ip_address` also accepts numbers and bytes. A zone (after %) has a meaning on this machine only.
         if isinstance(value, str | IPv4Address | IPv6Address) and "%" not in str(value):
             return str(ip_address(value))
     except ValueError:
@@ -67,17 +67,17 @@ size_in_bytes = partial(checks.integer, low=0, high=LARGEST_INT32)
 
 
 def query_field(name: str, check: Check, default: object = None) -> Any:
-    """A field that becomes the query parameter `name`."""
+    """Define a field that is sent as the query parameter `name`."""
     return field(default=default, metadata={"query": name, "check": check})
 
 
 def _header(name: str, check: Check, default: object = UNSET) -> Any:
-    """A field that becomes the request header `name`."""
+    """Define a field that is sent as the request header `name`."""
     return field(default=default, metadata={"header": name, "check": check})
 
 
 def _read_fields(cls: type, role: str) -> tuple[tuple[str, Any], ...]:
-    """(field name, metadata value) of the fields of `cls` that have `role`: own first, shared last."""
+    """Return names and metadata values of the fields of `cls` with the metadata `role`: own first, shared last."""
     having = [a for a in attrs.fields(cls) if role in a.metadata]
     return tuple((a.name, a.metadata[role]) for a in sorted(having, key=lambda a: a.inherited))
 
@@ -91,12 +91,16 @@ EXCLUSIVE: Final = (("market", "country_code"), ("set_lang", "accept_language"))
 
 @frozen(kw_only=True)
 class CommonParams:
-    """What every endpoint takes; also the form of a session's defaults."""
+    """Parameters of every endpoint; also the class of a session's defaults.
+
+    Raises:
+        InvalidRequestError: a value is not allowed, or two of them exclude each other.
+    """
 
     market: str | Unset | None = query_field("mkt", _market, UNSET)
-    """`en-US`; the service maps markets it does not list to the nearest. Excludes `country_code`."""
+    """Market such as `en-US`; the service replaces unknown markets with the nearest. Excludes `country_code`."""
     country_code: str | Unset | None = query_field("cc", _country, UNSET)
-    """For users of several languages; needs `accept_language`. Excludes `market`."""
+    """Country for users of several languages; needs `accept_language`. Excludes `market`."""
     set_lang: str | Unset | None = query_field("setLang", _language, UNSET)
     """Language of labels. Excludes `accept_language`."""
     safe_search: SafeSearch | str | Unset | None = query_field(
@@ -104,17 +108,17 @@ class CommonParams:
     )
     accept_language: str | Unset | None = _header("Accept-Language", checks.header_value)
     user_agent: str | Unset | None = _header("User-Agent", checks.header_value)
-    """Of the end user's browser; it decides between results for phones and desktops."""
+    """User agent of the end user's browser; the service uses it to choose results for phones or desktops."""
     client_id: str | Unset | None = _header("X-MSEdge-ClientID", checks.header_value)
     """`answer.meta.client_id` of an earlier call of the same user and device."""
     client_ip: str | Unset | None = _header("X-MSEdge-ClientIP", _client_ip)
     location: Location | Unset | None = _header("X-Search-Location", _location)
     no_cache: bool | Unset = _header("Pragma", checks.flag)
-    """Ask the service to pass over its cache (`Pragma: no-cache`)."""
+    """Tell the service not to use its cache (`Pragma: no-cache`)."""
     accept: str | Unset | None = _header("Accept", _accept)
-    """`application/ld+json` for JSON-LD; its shape is not documented, so it comes whole, on `answer.raw`."""
+    """`application/ld+json` for JSON-LD; its structure is not documented, so only `answer.raw` is filled."""
     bing_apis_sdk: bool | Unset = _header("X-BingApis-SDK", checks.flag)
-    """Say that an SDK is calling, as Microsoft's did; it seems to trim undocumented fields."""
+    """Identify as an SDK, as Microsoft's SDKs did; the service then seems to leave out undocumented fields."""
 
     def __attrs_post_init__(self) -> None:
         given: dict[str, Any] = {}
@@ -127,7 +131,7 @@ class CommonParams:
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> None:
-        """Check some of the parameters, by name, without the others. Raises `InvalidRequestError`."""
+        """Check some parameters by name, without the others; raise `InvalidRequestError` if one is wrong."""
         given = {name: value for name, value in values.items() if value is not None and value is not UNSET}
         for name, check in _fields(cls, "check"):
             if name in given:
@@ -136,25 +140,26 @@ class CommonParams:
 
     @classmethod
     def _check_together(cls, given: Mapping[str, Any]) -> None:
-        """Check what the parameters that were given mean for each other."""
+        """Check combinations of the parameters that were given."""
         for one, other in EXCLUSIVE:
             if one in given and other in given:
                 raise checks.not_both(one, given[one], other, given[other])
 
     def with_defaults(self, defaults: CommonParams) -> Self:
-        """A copy in which what is `UNSET` is taken from `defaults`, ready to be sent.
+        """Return a copy that can be sent, with `UNSET` values taken from `defaults`.
 
-        Raises `InvalidRequestError` for a country code without languages (API reference: `cc`).
+        Raises:
+            InvalidRequestError: a country code is given without `accept_language` (API reference: `cc`).
         """
         whole = self.merged(defaults)
         if _given(whole.country_code) is not None and _given(whole.accept_language) is None:
-            raise checks.refuse("country_code", whole.country_code, "it needs accept_language beside it")
+            raise checks.refuse("country_code", whole.country_code, "it needs accept_language as well")
         return whole
 
     def merged(self, defaults: CommonParams) -> Self:
-        """A copy in which what is `UNSET` is taken from `defaults`.
+        """Return a copy with `UNSET` values taken from `defaults`.
 
-        Of two parameters that exclude each other, the one given here keeps the other's default out.
+        If one of two exclusive parameters is given here, the default of the other is not used.
         """
         missing = {name: value for name, value in defaults.given.items() if getattr(self, name) is UNSET}
         for one, other in EXCLUSIVE:
@@ -166,25 +171,25 @@ class CommonParams:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What is said of the parameters that all endpoints share: all that is not `UNSET`."""
+        """Shared parameters that are not `UNSET`."""
         return {name: value for name in _COMMON if (value := getattr(self, name)) is not UNSET}
 
     @classmethod
     def query_names(cls) -> tuple[str, ...]:
-        """All query parameters there are."""
+        """Return the names of all query parameters."""
         names = (name for _, name in _fields(cls, "query"))
         return tuple(edge for name in names for edge in (_EDGES if name == "crop" else (name,)))
 
     def query_pairs(self) -> Pairs:
-        """The query string, as pairs of names and unencoded values."""
+        """Return the query string as pairs of names and unencoded values."""
         return [pair for name, wire in _fields(type(self), "query") for pair in _pair(wire, getattr(self, name))]
 
     def name_of(self, wire: str) -> str:
-        """The Python name of the query parameter `wire`; that itself if it is none of these."""
+        """Return the Python name of the query parameter `wire`, or `wire` if there is none."""
         return next((name for name, other in _fields(type(self), "query") if other == wire), wire)
 
     def header_pairs(self) -> Pairs:
-        """The headers that this question adds to a request; never the key."""
+        """Return the headers for these parameters, without the key."""
         return [pair for name, wire in _fields(type(self), "header") for pair in _pair(wire, getattr(self, name))]
 
 
@@ -197,7 +202,7 @@ def _given(value: Any) -> Any:
 
 
 def _pair(name: str, value: Any) -> Pairs:
-    """One parameter as it goes out; none if there is nothing to say."""
+    """Return the pairs to send for one parameter; none for `None`, `UNSET` and `False`."""
     if value is None or value is UNSET or value is False:
         return []
     if value is True:

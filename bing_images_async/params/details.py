@@ -18,11 +18,11 @@ from .enums import CropType, Module
 __all__ = ["DetailsParams", "ImageSource"]
 
 ImageSource = bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes]
-"""An image to upload: its bytes, the path of a file, or an open binary file."""
+"""An image to upload: bytes, the path of a file, or an open binary file."""
 
 
 def _modules(name: str, value: Any) -> tuple[Module, ...] | None:
-    """The modules as a tuple; a text may list several, with commas."""
+    """Return the modules as a tuple; a str may contain several, separated by commas."""
     names: Any = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, Iterable):
         raise checks.refuse(name, value, f"it must be a list of {', '.join(Module)}")
@@ -30,7 +30,7 @@ def _modules(name: str, value: Any) -> tuple[Module, ...] | None:
     if not chosen or None in chosen:
         raise checks.refuse(name, value, f"it must name at least one of {', '.join(Module)}")
     if Module.RECOGNIZED_ENTITIES in chosen and len(chosen) > 1:
-        raise checks.refuse(name, value, "the service leaves RecognizedEntities out unless it is the only module")
+        raise checks.refuse(name, value, "the service returns RecognizedEntities only if it is the only module")
     return tuple(module for module in chosen if module is not None)
 
 
@@ -60,23 +60,27 @@ def _image(name: str, value: Any) -> Any:
 
 @frozen(kw_only=True)
 class DetailsParams(CommonParams):
-    """The parameters of `/images/details`: exactly one of `insights_token`, `image_url` and `image`."""
+    """Parameters of `/images/details`. Exactly one of `insights_token`, `image_url` and `image` is required.
+
+    Raises:
+        InvalidRequestError: a value is not allowed, or a combination of values.
+    """
 
     insights_token: str | None = query_field("insightsToken", checks.text)
-    """`Image.image_insights_token` of a search."""
+    """`Image.image_insights_token` of a search answer."""
     image_url: str | None = query_field("imgUrl", checks.text)
     """Address of an image of at most 1 MB, which the service fetches."""
     image: ImageSource | None = field(default=None, repr=False, metadata={"check": _image})
-    """An image of at most 1 MB (2**20 bytes), to be uploaded."""
+    """Image to upload, at most 1 MB (2**20 bytes)."""
     image_id: str | None = query_field("id", checks.text)
     query: str | None = query_field("q", checks.query)
-    """The query that found the image; RelatedSearches needs it."""
+    """The query that found the image; the module RelatedSearches needs it."""
     modules: Iterable[Module | str] | str | None = query_field("modules", _modules, (Module.ALL,))
-    """What to find out; a tuple of `Module` once made."""
+    """Requested modules; stored as a tuple of `Module`."""
     crop: NormalizedRectangle | None = query_field("crop", _crop)
-    """The region to look at, for SimilarImages and RecognizedEntities."""
+    """Region to analyse, for SimilarImages and RecognizedEntities."""
     crop_type: CropType | str | None = query_field("ct", partial(checks.one_of, kind=CropType))
-    """Rectangular is the only type, and what the service takes when nothing is sent."""
+    """Rectangular is the only type, and the service's default."""
 
     @classmethod
     def _check_together(cls, given: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""The words the API takes as parameter values (API reference: Query parameters).
+"""Enums of parameter values (API reference: Query parameters).
 
-Wherever one of these is asked for, its text does as well, in any case: `size="large"`.
+In place of a member its value is accepted, in any case: `size="large"`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class SafeSearch(StrEnum):
-    """How much adult content may be among the results. Some markets are always strict."""
+    """Filter for adult content. In some markets it is always strict."""
 
     OFF = "Off"
     MODERATE = "Moderate"
@@ -40,7 +40,7 @@ class Aspect(StrEnum):
 
 
 class Color(StrEnum):
-    """Dominant colour of the image, or whether it has any."""
+    """Dominant colour of the image, or colour and monochrome in general."""
 
     COLOR_ONLY = "ColorOnly"
     MONOCHROME = "Monochrome"
@@ -59,7 +59,7 @@ class Color(StrEnum):
 
 
 class Freshness(StrEnum):
-    """How recently the image was discovered: 24 hours, 7 days, 30 days."""
+    """Maximum age since the discovery of the image: 24 hours, 7 days, 30 days."""
 
     DAY = "Day"
     WEEK = "Week"
@@ -67,7 +67,7 @@ class Freshness(StrEnum):
 
 
 class ImageContent(StrEnum):
-    """A face, or head and shoulders."""
+    """Content of the image: a face, or head and shoulders."""
 
     FACE = "Face"
     PORTRAIT = "Portrait"
@@ -86,7 +86,7 @@ class ImageType(StrEnum):
 
 
 class License(StrEnum):
-    """What may be done with the image. `ANY`: only images whose licence is known; `ALL`: no filter."""
+    """Permitted use of the image. `ANY`: only images with a known licence; `ALL`: no filter."""
 
     ALL = "All"
     ANY = "Any"
@@ -98,7 +98,7 @@ class License(StrEnum):
 
 
 class ImageSize(StrEnum):
-    """Small: below 200×200 pixels; medium: a side of 200 to 500; large: a side of 500 or more; wallpaper."""
+    """Size class. Small: below 200×200 pixels; medium: a side of 200 to 500; large: a side of 500 or more."""
 
     ALL = "All"
     SMALL = "Small"
@@ -108,7 +108,7 @@ class ImageSize(StrEnum):
 
 
 class Module(StrEnum):
-    """What `details` is to find out. `ALL` leaves out `RECOGNIZED_ENTITIES`, which must be asked for alone."""
+    """Modules of `details`. `ALL` does not include `RECOGNIZED_ENTITIES`, which must be requested alone."""
 
     ALL = "All"
     BRQ = "BRQ"
@@ -125,14 +125,14 @@ class Module(StrEnum):
 
 
 class CropType(StrEnum):
-    """Shape of the region to look at. The documentation writes it `0`, the SDKs `Rectangular`."""
+    """Shape of the crop region. The documentation calls it `0`, the SDKs `Rectangular`."""
 
     ZERO = "0"
     RECTANGULAR = "Rectangular"
 
 
 class ItemAvailability(StrEnum):
-    """What `Offer.availability` may say; the service may add words."""
+    """Values of `Offer.availability`; the service may add others."""
 
     DISCONTINUED = "Discontinued"
     IN_STOCK = "InStock"

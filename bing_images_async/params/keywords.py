@@ -1,4 +1,4 @@
-"""The same parameters as keyword arguments, for type checkers and editors."""
+"""The parameters as keyword arguments, for type checkers and editors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["CommonOptions", "DetailsOptions", "SearchOptions"]
 
 
 class CommonOptions(TypedDict, total=False):
-    """Keyword arguments that `search`, `details` and `trending` share; `CommonParams` explains them."""
+    """Keyword arguments of `search`, `details` and `trending`; documented in `CommonParams`."""
 
     market: str | None
     country_code: str | None
@@ -42,7 +42,7 @@ class CommonOptions(TypedDict, total=False):
 
 
 class SearchOptions(CommonOptions, total=False):
-    """Keyword arguments of `search`; `SearchParams` explains them."""
+    """Keyword arguments of `search`; documented in `SearchParams`."""
 
     count: int | None
     offset: int | None
@@ -65,7 +65,7 @@ class SearchOptions(CommonOptions, total=False):
 
 
 class DetailsOptions(CommonOptions, total=False):
-    """Keyword arguments of `details`; `DetailsParams` explains them."""
+    """Keyword arguments of `details`; documented in `DetailsParams`."""
 
     insights_token: str | None
     image_url: str | None

@@ -13,11 +13,21 @@ __all__ = ["Location"]
 
 @frozen
 class Location:
-    """Where the user is, for the header `X-Search-Location` (API reference: Headers).
+    """Location of the user, for the header `X-Search-Location` (API reference: Headers).
 
-    `latitude` and `longitude` in degrees, `accuracy` (horizontal) in metres, `timestamp` in UNIX
-    seconds, `heading` in degrees clockwise from north (needs a `speed` other than 0, in metres per
-    second), `altitude` in metres with its `altitude_accuracy`, `display_name` as "City, State".
+    Args:
+        latitude: degrees.
+        longitude: degrees.
+        accuracy: horizontal accuracy in metres.
+        timestamp: UNIX time in seconds.
+        heading: degrees clockwise from north; needs a `speed` other than 0.
+        speed: metres per second.
+        altitude: metres.
+        altitude_accuracy: metres; needs an `altitude`.
+        display_name: such as "City, State".
+
+    Raises:
+        InvalidRequestError: a value is out of range, or needs another one that is missing.
     """
 
     latitude: float
@@ -52,7 +62,7 @@ class Location:
             raise checks.refuse("altitude_accuracy", self.altitude_accuracy, "it needs an altitude")
 
     def __str__(self) -> str:
-        """`lat:47.6;long:-122.3;re:100`, in the documented order."""
+        """Return the header value, such as `lat:47.6;long:-122.3;re:100`, in the documented order."""
         values = (
             ("lat", self.latitude),
             ("long", self.longitude),

@@ -20,16 +20,20 @@ _RANGES = tuple((f"min_{what}", f"max_{what}") for what in ("width", "height", "
 
 @frozen(kw_only=True)
 class SearchParams(CommonParams):
-    """The parameters of `/images/search` (API reference: Query parameters). Only `query` is required."""
+    """Parameters of `/images/search` (API reference: Query parameters). Only `query` is required.
+
+    Raises:
+        InvalidRequestError: a value is not allowed, or a combination of values.
+    """
 
     query: str = field(kw_only=False, metadata={"query": "q", "check": checks.query})
-    """What to look for; operators such as `site:` and quotes are the service's."""
+    """Text to search for; the service interprets operators such as `site:` and quotes."""
     count: int | None = query_field("count", partial(checks.integer, low=1, high=150))
-    """Images per page, 1 to 150; the service sends 35 by default, and at times fewer than asked."""
+    """Images per page, 1 to 150. The service's default is 35; sometimes it sends fewer than requested."""
     offset: int | None = query_field("offset", size_in_bytes)
-    """Zero-based; for the next page, `answer.next_offset`."""
+    """Index of the first image, from 0; for the next page use `answer.next_offset`."""
     image_id: str | None = query_field("id", checks.text)
-    """Puts this image first."""
+    """Id of an image that the service puts first."""
     aspect: Aspect | str | None = query_field("aspect", partial(checks.one_of, kind=Aspect))
     color: Color | str | None = query_field("color", partial(checks.one_of, kind=Color))
     freshness: Freshness | str | None = query_field("freshness", partial(checks.one_of, kind=Freshness))
@@ -38,15 +42,15 @@ class SearchParams(CommonParams):
     license: License | str | None = query_field("license", partial(checks.one_of, kind=License))
     size: ImageSize | str | None = query_field("size", partial(checks.one_of, kind=ImageSize))
     width: int | None = query_field("width", pixels)
-    """Exact, in pixels. Excludes `min_width` and `max_width`."""
+    """Exact width in pixels. Excludes `min_width` and `max_width`."""
     min_width: int | None = query_field("minWidth", pixels)
     max_width: int | None = query_field("maxWidth", pixels)
     height: int | None = query_field("height", pixels)
-    """Exact, in pixels. Excludes `min_height` and `max_height`."""
+    """Exact height in pixels. Excludes `min_height` and `max_height`."""
     min_height: int | None = query_field("minHeight", pixels)
     max_height: int | None = query_field("maxHeight", pixels)
     min_file_size: int | None = query_field("minFileSize", size_in_bytes)
-    """Bytes; approximate, and the service caps it at 520,192."""
+    """Bytes, approximate; the service limits it to 520,192."""
     max_file_size: int | None = query_field("maxFileSize", size_in_bytes)
 
     def __attrs_post_init__(self) -> None:

@@ -11,7 +11,8 @@ __all__ = ["TrendingParams"]
 
 @frozen(kw_only=True)
 class TrendingParams(CommonParams):
-    """The parameters of `/images/trending`.
+    """Parameters of `/images/trending`. Documented markets: en-US, en-CA, en-GB, en-AU, en-IN, zh-CN.
 
-    Documented markets are en-US, en-CA, en-GB, en-AU, en-IN and zh-CN.
+    Raises:
+        InvalidRequestError: a value is not allowed, or two of them exclude each other.
     """

@@ -1,4 +1,4 @@
-"""`UNSET`: not given, where `None` already means something."""
+"""`UNSET`: the default of parameters for which `None` has a meaning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["UNSET", "Unset"]
 
 
 class Unset(Enum):
-    """The type of `UNSET`: not given, so the session's default applies."""
+    """Type of `UNSET`: the parameter is not given, and the session's default applies."""
 
     UNSET = "UNSET"
 

@@ -1,9 +1,9 @@
-"""What users need to test their own code, without a network, a key or a wait.
+"""Tools for the tests of users' code: no network, no key, no waiting.
 
-session_for     a session whose requests go to a function of yours
-virtual_time    sleeping costs nothing, on asyncio and trio; run() is anyio.run with it
-FakeClock       a clock moved by hand, for code that only computes
-plugin          the pytest plugin: a session on the service in this process
+session_for     session whose requests are answered by a function
+virtual_time    virtual time on asyncio and trio: sleeping takes no real time; run() is anyio.run with it
+FakeClock       clock that a test moves, for code that computes without waiting
+plugin          pytest plugin: a session on a service in the same process
 """
 
 from ._clock import FakeClock

@@ -1,4 +1,4 @@
-"""Virtual time on asyncio: a selector that, instead of sleeping, moves the clock."""
+"""Virtual time on asyncio: an event loop whose selector moves the clock instead of sleeping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._time import DeadlockError
 __all__ = ["VirtualTimeLoop"]
 
 _END = 180 * 86_400.0
-"""asyncio runs what is due within 1 ns; beyond this a float can no longer tell 1 ns apart."""
+"""Seconds. asyncio runs timers that are due within 1 ns; a larger float cannot represent a difference of 1 ns."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -23,16 +23,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
+        """Return the virtual time in seconds."""
         return self._virtual_now
 
     def jump(self, seconds: float) -> None:
-        """Moves the clock; what is due then runs next."""
+        """Move the clock; timers that are due run next."""
         self._virtual_now += seconds
         if self._virtual_now > _END:
-            raise OverflowError("Virtual time on asyncio ends after 180 days: a timer is set for later.")
+            raise OverflowError("Virtual time on asyncio ends after 180 days, and a timer is set for later.")
 
     @property
     def patience(self) -> float:
+        """Seconds of real time before a deadlock is reported."""
         return self._patience
 
 
@@ -42,7 +44,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """`timeout` is 0 when callbacks are ready, None when not even a timer is set."""
+        """Poll, then jump to the next timer. `timeout` is 0 if callbacks are ready, and `None` if there is no timer."""
         events = super().select(0 if timeout is not None else self._loop.patience)
         if events or timeout == 0:
             return events

@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that only a test moves."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ __all__ = ["FakeClock"]
 
 
 class FakeClock:
-    """A clock to inject where a `Callable[[], float]` is asked for; for code that decides without waiting.
+    """Clock for code that takes a `Callable[[], float]` and does not wait.
 
         clock = FakeClock()
         clock()            # 0.0
         clock.advance(2.5)
         clock()            # 2.5
 
-    Code that waits needs `virtual_time` instead.
+    For code that waits use `virtual_time`.
+
+    Args:
+        now: time at the start, in seconds.
     """
 
     def __init__(self, now: float = 0.0) -> None:
         self._now = now
 
     def __call__(self) -> float:
-        """Seconds on this clock."""
+        """Return the time in seconds."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Moves the clock; raises ValueError for a step back, which no monotonic clock makes."""
+        """Move the clock forward by `seconds`; raise `ValueError` for a negative number."""
         if seconds < 0:
-            raise ValueError(f"A clock does not go back: advance({seconds!r}).")
+            raise ValueError(f"A monotonic clock does not go back: advance({seconds!r}) is not allowed.")
         self._now += seconds
 
     def __repr__(self) -> str:

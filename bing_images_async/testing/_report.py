@@ -1,4 +1,4 @@
-"""The words of a deadlock: who waits, and where."""
+"""Message of a deadlock: the waiting tasks and their lines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _MACHINERY = {"anyio", "asyncio", "trio"}
 
 
 def deadlock(now: float, tasks: Iterable[tuple[str, Any]]) -> str:
-    """tasks: name and coroutine of each that waits."""
+    """Return the message for the waiting `tasks`, each a name and a coroutine."""
     waiting = sorted(f"{name} waits at {_place(coroutine)}" for name, coroutine in tasks)
-    return "\n  ".join([f"nothing can ever run again after {now:.6f} s:", *waiting])
+    return "\n  ".join([f"deadlock after {now:.6f} s: every task waits and no timer is set:", *waiting])
 
 
 def _place(coroutine: Any) -> str:
-    """The innermost line that is not the event loop's own."""
+    """Return the innermost line outside of the event loop's packages."""
     frames = [frame for frame in _frames(coroutine) if _package(frame) not in _MACHINERY]
     return f"{frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else "the event loop's own code"
 

@@ -1,4 +1,4 @@
-"""A session whose requests never leave the test."""
+"""A session whose requests are answered by a function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Handler = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], 
 
 
 def session_for(handler: Handler, api_key: KeyLike | None = "test-key", **session_options: Any) -> ImageSearchSession:
-    """A session whose every request is answered by `handler`, a plain or an async function.
+    """Return a session whose requests are answered by `handler`.
 
         def handler(request: httpx.Request) -> httpx.Response:
             return httpx.Response(200, json={"_type": "Images", "value": []})
@@ -24,13 +24,19 @@ def session_for(handler: Handler, api_key: KeyLike | None = "test-key", **sessio
         async with session_for(handler) as session:
             answer = await session.search("paper boat")
 
-    Everything but the connection is real: requests, retries, limits and decoding. What the handler raises from
-    httpx's errors counts as the network's own failure. `session_options` are those of `ImageSearchSession`;
-    nothing is paced unless they have a `rate_limit`. Raises `InvalidRequestError` for a setting that cannot be, and
-    TypeError for `client`, which is made here.
+    Requests, retries, limits and decoding are those of any session; only the connection is replaced.
+
+    Args:
+        handler: a plain or an async function. If it raises an error of httpx, this counts as a failure of the network.
+        api_key: as for `ImageSearchSession`.
+        **session_options: options of `ImageSearchSession`, except `client`. By default there is no rate limit.
+
+    Raises:
+        InvalidRequestError: an option has a wrong value.
+        TypeError: `client` is given.
     """
     if "client" in session_options:
-        raise TypeError("session_for() makes the client itself: leave client= out, or use ImageSearchSession.")
+        raise TypeError("session_for() creates the client itself: leave out client=, or use ImageSearchSession.")
     session_options.setdefault("rate_limit", None)
     client = httpx.AsyncClient(transport=httpx.MockTransport(handler))
     return ImageSearchSession(api_key, client=client, **session_options)

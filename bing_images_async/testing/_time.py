@@ -1,4 +1,4 @@
-"""Virtual time: sleeping costs nothing, and a test that waits for ever says so."""
+"""Virtual time for tests: sleeping takes no real time, and a deadlock is an error."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ Arguments = TypeVarTuple("Arguments")
 
 
 class DeadlockError(BaseException):
-    """Every task waits, no timer is set, and nothing arrived: the program would hang for ever.
+    """Every task waits, no timer is set, and no data has arrived: the program would never continue.
 
-    The message names the tasks and the lines they wait at. No `Exception`, so that code under test which retries
-    or logs whatever fails cannot swallow it.
+    The message names the tasks and the lines at which they wait. Not an `Exception`, so that code under test that
+    handles every `Exception` does not handle it.
     """
 
 
 def virtual_time(backend: str, *, patience: float = 1.0) -> tuple[str, dict[str, Any]]:
-    """What anyio's `anyio_backend` fixture returns for a test in virtual time; make a new one for every test.
+    """Return the value of anyio's fixture `anyio_backend` for one test in virtual time.
 
         @pytest.fixture(params=["asyncio", "trio"])
         def anyio_backend(request):
             return virtual_time(request.param)
 
-    The clock starts at 0 and jumps to the next timer whenever all tasks wait, so that an hour of sleeping takes
-    no time, and takes the same time in every run. Sockets and worker threads are outside of it: the clock may
-    jump while one of them works. On asyncio the clock ends after 180 days.
+    Call it for every test: the value cannot be used twice. The clock starts at 0 and jumps to the next timer whenever
+    all tasks wait, so an hour of sleeping takes no real time, and every run gives the same times. Sockets and worker
+    threads are not included: the clock may jump while one of them works. On asyncio the clock ends after 180 days.
 
-    Where nothing can ever run again, the test ends with `DeadlockError` (on trio within an exception group if the
-    main task waits for a task group) instead of hanging.
+    If no task can continue, the test fails with `DeadlockError` (on trio inside an exception group if the main task
+    waits for a task group).
 
-    backend: "asyncio" or "trio"; anything else raises ValueError.
-    patience: seconds of real time in which a worker thread may still come back before it is called a deadlock.
+    Args:
+        backend: `"asyncio"` or `"trio"`.
+        patience: seconds of real time to wait for a worker thread before a deadlock is reported.
+
+    Raises:
+        ValueError: unknown backend.
     """
     if backend == "asyncio":
         from ._asyncio_time import VirtualTimeLoop
@@ -47,7 +51,7 @@ def virtual_time(backend: str, *, patience: float = 1.0) -> tuple[str, dict[str,
         from ._trio_time import virtual_clock
 
         return backend, virtual_clock(patience)
-    raise ValueError(f"No virtual time for {backend!r}: 'asyncio' and 'trio' have it.")
+    raise ValueError(f"backend={backend!r} is not allowed: it must be 'asyncio' or 'trio'.")
 
 
 def run(
@@ -56,7 +60,20 @@ def run(
     backend: Backend = "asyncio",
     patience: float = 1.0,
 ) -> Result:
-    """`anyio.run` in virtual time. Raises a bare `DeadlockError`; `patience` as in `virtual_time`."""
+    """Run an async function like `anyio.run`, in virtual time.
+
+    Args:
+        function: the async function.
+        *arguments: its arguments.
+        backend: `"asyncio"` or `"trio"`.
+        patience: as in `virtual_time`.
+
+    Returns:
+        The result of `function`.
+
+    Raises:
+        DeadlockError: no task can continue; never inside an exception group.
+    """
     _, options = virtual_time(backend, patience=patience)
     try:
         return anyio.run(function, *arguments, backend=backend, backend_options=options)

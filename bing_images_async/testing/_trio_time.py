@@ -1,4 +1,4 @@
-"""Virtual time on trio: its own mock clock, and a watch for deadlocks."""
+"""Virtual time on trio: trio's mock clock, and an instrument that detects deadlocks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["virtual_clock"]
 
 
 def virtual_clock(patience: float) -> dict[str, Any]:
-    """Options for `trio.run`. The clock cannot be used twice: it would start where the first run ended."""
+    """Return options for one `trio.run`. In a second run the clock would start where the first ended."""
     return {"clock": trio.testing.MockClock(autojump_threshold=0), "instruments": [_DeadlockWatch(patience)]}
 
 
 class _DeadlockWatch(trio.abc.Instrument):
-    """Raises into the main task when no task has run for a while and no timer is left to jump to.
+    """Raises `DeadlockError` in the main task when no task has run for `patience` seconds and no timer is set.
 
-    With nothing to jump to, trio polls; the rounds of that polling are what is watched. One idle round proves
-    nothing: a test runner that drives trio as a guest stops between two tests in just this state.
+    Without a timer trio polls, and this instrument counts the time between polls. One idle poll is not enough: a test
+    runner that uses trio in guest mode stops in this state between two tests.
     """
 
     def __init__(self, patience: float) -> None:
@@ -35,6 +35,7 @@ class _DeadlockWatch(trio.abc.Instrument):
         self._report: str | None = None
 
     def raise_if_deadlocked(self) -> None:
+        """Raise the `DeadlockError` that was raised in the main task, without an exception group."""
         if self._report is not None:
             raise DeadlockError(self._report)
 
@@ -54,14 +55,14 @@ class _DeadlockWatch(trio.abc.Instrument):
     def _break_up(self) -> None:
         root = trio.lowlevel.current_root_task()
         assert root is not None
-        (main,) = root.child_nurseries[-1].child_tasks  # the outer nurseries are trio's own
+        (main,) = root.child_nurseries[-1].child_tasks  # the outer nurseries belong to trio
         report = self._report = deadlock(trio.current_time(), [(task.name, task.coro) for task in _family(main)])
 
         def give_up() -> NoReturn:
             raise DeadlockError(report)
 
-        # What trio itself does with a KeyboardInterrupt. Cancelling is no substitute: the reason gets lost on
-        # the way, and a guest run whose main task is cancelled leaves its host waiting.
+        # As trio does for KeyboardInterrupt. Cancelling would lose the reason, and a guest run whose main task is
+        # cancelled does not end.
         main._attempt_abort(give_up)  # pyright: ignore[reportPrivateUsage]  # no public way
 
 

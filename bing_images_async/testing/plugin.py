@@ -1,6 +1,6 @@
-"""The pytest plugin: fixtures for tests of code that uses this library.
+"""Pytest plugin: fixtures for tests of code that uses this library.
 
-They need the extra `emulator`. Nothing but pytest is imported before a test asks for one of them.
+They need the extra `emulator`. Only pytest is imported before a test uses one of them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ MARKER = "bing_images(profile=None, **options): limits and faults, and session o
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", MARKER)
 
 
 @pytest.fixture(scope="session")
 def bing_images_catalogue() -> Catalogue:
-    """What `bing_images_session` searches: a thousand made-up pictures, which any query finds, in an order of its own.
+    """Catalogue of `bing_images_session`: a thousand generated pictures; every query finds all, in its own order.
 
-    A fixture of yours with this name takes its place, with any catalogue of `bing_images_async.emulator`.
+    Define a fixture of this name to use another catalogue of `bing_images_async.emulator`.
     """
     from ..emulator import synthetic
 
@@ -39,20 +39,20 @@ def bing_images_catalogue() -> Catalogue:
 async def bing_images_session(
     anyio_backend: object, bing_images_catalogue: Catalogue, request: pytest.FixtureRequest
 ) -> AsyncIterator[ImageSearchSession]:
-    """A session on the library's own service inside this process: no key, no network, nothing to wait for.
+    """Session on the library's own service in the same process: no key, no network, no waiting.
 
         @pytest.mark.anyio
         async def test_gallery(bing_images_session):
             assert await gallery(bing_images_session, "paper boat") == ...
 
-    A marker gives the service limits and faults (docs/emulator.md), and the session its options:
+    A marker sets limits and faults of the service (docs/emulator.md), and options of the session:
 
         @pytest.mark.anyio
         @pytest.mark.bing_images("retired")
         async def test_gallery_without_a_service(bing_images_session): ...
 
-    For tests that anyio's own pytest plugin runs (`pytest.mark.anyio`). A test run by pytest-asyncio or
-    pytest-trio enters `ImageSearchSession.local(catalogue=bing_images_catalogue)` itself.
+    Only for tests that run with anyio's pytest plugin (`pytest.mark.anyio`). In tests that run with pytest-asyncio or
+    pytest-trio, use `async with ImageSearchSession.local(catalogue=bing_images_catalogue)`.
     """
     from .._session import ImageSearchSession
 

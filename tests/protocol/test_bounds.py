@@ -16,7 +16,7 @@ import pytest
 
 from bing_images_async._protocol.decoding import MOST_ITEMS
 from bing_images_async._protocol.messages import Reply
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.errors import ApiError, BingImagesError, MalformedResponseError
 from bing_images_async.models import Answer, ImageAnswer, ImageInsights, TrendingImages
 
@@ -102,11 +102,11 @@ def kind_of(body: bytes) -> type[Answer]:
 
 @pytest.mark.parametrize("size", [SMALL - 10, SMALL + 10, LARGE], ids=["below", "above", "largest"])
 @pytest.mark.parametrize("case", MALFORMED)
-def test_decipher_too_many_values_are_malformed(case: str, size: int) -> None:
+def test_read_response_too_many_values_are_malformed(case: str, size: int) -> None:
     """On either side of the size above which values are counted before parsing."""
     body = MALFORMED[case](size)
     with pytest.raises(MalformedResponseError):
-        decipher(Reply(200, {}, body), kind_of(body))
+        read_response(Reply(200, {}, body), kind_of(body))
 
 
 @pytest.mark.parametrize("status", [400, 403, 429, 503])
@@ -121,23 +121,23 @@ def test_api_error_of_a_body_with_too_many_values_is_that_of_its_status(status: 
 
 def error_of(reply: Reply) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        decipher(reply, ImageAnswer)
+        read_response(reply, ImageAnswer)
     return caught.value
 
 
 @pytest.mark.parametrize("case", READ)
-def test_decipher_large_bodies_within_the_bounds_are_read(case: str) -> None:
+def test_read_response_large_bodies_within_the_bounds_are_read(case: str) -> None:
     """The bounds do not forbid what they need not."""
     body = READ[case]
     assert len(body) <= LARGE
-    assert type(decipher(Reply(200, {}, body), kind_of(body))) is kind_of(body)
+    assert type(read_response(Reply(200, {}, body), kind_of(body))) is kind_of(body)
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_decipher_what_would_take_too_long_is_malformed(case: str) -> None:
+def test_read_response_what_would_take_too_long_is_malformed(case: str) -> None:
     """Not only many values do."""
     with pytest.raises(MalformedResponseError):
-        decipher(Reply(200, {}, REFUSED[case]), ImageAnswer)
+        read_response(Reply(200, {}, REFUSED[case]), ImageAnswer)
 
 
 LISTS: dict[str, tuple[type[Answer], Callable[[int], dict[str, Any]]]] = {
@@ -152,21 +152,21 @@ LISTS: dict[str, tuple[type[Answer], Callable[[int], dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_decipher_a_list_has_a_thousand_items_at_most(path: str) -> None:
+def test_read_response_a_list_has_a_thousand_items_at_most(path: str) -> None:
     """The next one makes the answer malformed; the error names the list."""
     kind, make = LISTS[path]
     word = {ImageAnswer: "Images"}.get(kind, kind.__name__)
-    answer = decipher(bodies.reply(make(MOST_ITEMS) | {"_type": word}), kind)
+    answer = read_response(bodies.reply(make(MOST_ITEMS) | {"_type": word}), kind)
     assert (type(answer), answer.problems) == (kind, ())
     with pytest.raises(MalformedResponseError, match="expected at most 1,000 items, found 1,001") as caught:
-        decipher(bodies.reply(make(MOST_ITEMS + 1) | {"_type": word}), kind)
+        read_response(bodies.reply(make(MOST_ITEMS + 1) | {"_type": word}), kind)
     assert caught.value.path == path
 
 
-def test_decipher_large_proper_pages_are_read() -> None:
+def test_read_response_large_proper_pages_are_read() -> None:
     """A page with all there is in an image, many times what a service sends: 1.9 MiB."""
     page = bodies.search_2020(500)
-    assert len(decipher(bodies.reply(page), ImageAnswer).value) == 500
+    assert len(read_response(bodies.reply(page), ImageAnswer).value) == 500
 
 
 def everything() -> dict[str, bytes]:
@@ -175,7 +175,7 @@ def everything() -> dict[str, bytes]:
 
 
 @pytest.mark.figures
-def test_decipher_time_and_memory_of_any_body_are_bounded() -> None:
+def test_read_response_time_and_memory_of_any_body_are_bounded() -> None:
     """At most 150 ms of the event loop's time and 60 MiB beyond the body, as an answer and as an error."""
     print(f"\n{'body':48} {'KiB':>5} {'status':>6} {'ms':>5} {'MiB':>5}")
     for name, body in everything().items():
@@ -193,5 +193,5 @@ def test_decipher_time_and_memory_of_any_body_are_bounded() -> None:
 def _measured(reply: Reply, keep_raw: bool, clock: Callable[[], float]) -> float:
     started = clock()
     with suppress(BingImagesError):
-        decipher(reply, kind_of(reply.body), keep_raw=keep_raw)
+        read_response(reply, kind_of(reply.body), keep_raw=keep_raw)
     return clock() - started

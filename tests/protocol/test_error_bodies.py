@@ -10,7 +10,7 @@ import pytest
 from bing_images_async import errors
 from bing_images_async._protocol.error_mapping import api_error
 from bing_images_async._protocol.messages import Reply
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.errors import ApiError, MalformedResponseError, UnexpectedRedirectError
 from bing_images_async.models import ImageAnswer
 
@@ -20,7 +20,7 @@ Kind = type[ApiError]
 def raised(reply: Reply) -> Any:
     """The error that a search ends with."""
     with pytest.raises(errors.BingImagesError) as caught:
-        decipher(reply, ImageAnswer)
+        read_response(reply, ImageAnswer)
     return caught.value
 
 
@@ -269,8 +269,8 @@ def test_a_redirect_is_told_and_not_followed(status: int, location: str | None) 
         (b"OK", "the body is no JSON"),
         (b'{"_type":"Images","value":[', "the body is no JSON"),
         (b'{"_type":"Images"} {}', "the body is no JSON"),
-        (b'{"_type":"Images","nextOffset":NaN}', "NaN is no JSON number"),
-        (b'{"_type":"Images","nextOffset":-Infinity}', "-Infinity is no JSON number"),
+        (b'{"_type":"Images","nextOffset":NaN}', "NaN is not a JSON number"),
+        (b'{"_type":"Images","nextOffset":-Infinity}', "-Infinity is not a JSON number"),
         (b'{"_type":"Images","nextOffset":1e999}', "out of range"),
         (b'{"_type":"Images","nextOffset":' + b"9" * 5_000 + b"}", "the body is no JSON"),
         (b'{"_type":"Images","value":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "nested too deep"),
@@ -301,7 +301,7 @@ def test_a_status_that_is_no_final_answer_is_malformed(status: int) -> None:
 
 def test_an_answer_with_another_2xx_is_an_answer() -> None:
     """Some gateways answer 203 for what they have touched."""
-    assert len(decipher(bodies.reply(bodies.search_2017(), 203), ImageAnswer).value) == 3
+    assert len(read_response(bodies.reply(bodies.search_2017(), 203), ImageAnswer).value) == 3
 
 
 def test_api_error_reads_a_reply_without_an_endpoint() -> None:

@@ -25,7 +25,7 @@ from bing_images_async._protocol import response_reading as reply_module
 from bing_images_async._protocol.decoding import DecodingError, fields, structure
 from bing_images_async._protocol.json import MOST_LEVELS
 from bing_images_async._protocol.messages import Reply
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.errors import BingImagesError, MalformedResponseError
 from bing_images_async.models import Answer, Image, ImageAnswer, ImageInsights, MediaSize, Offer, TrendingImages
 
@@ -58,7 +58,7 @@ def without_fast_path() -> Iterator[None]:
 def outcome(body: bytes, kind: type[Answer], *, keep_raw: bool = False) -> tuple[Any, ...]:
     """Return all that can be seen of an answer or an error; `repr` tells `1` from `1.0` and `-0.0`."""
     try:
-        answer = decipher(Reply(200, {}, body), kind, keep_raw=keep_raw)
+        answer = read_response(Reply(200, {}, body), kind, keep_raw=keep_raw)
     except BingImagesError as error:
         return type(error), str(error), vars(error)
     return answer, repr(answer), repr(answer.raw)
@@ -90,7 +90,7 @@ def any_bodies(draw: st.DrawFn) -> tuple[type[Answer], bytes]:
 
 @MANY
 @given(any_bodies())
-def test_decipher_any_body_gives_the_same_on_both_ways(example: tuple[type[Answer], bytes]) -> None:
+def test_read_response_any_body_gives_the_same_on_both_ways(example: tuple[type[Answer], bytes]) -> None:
     """Same model down to the class of each part, same problems, same error; with and without `keep_raw`."""
     kind, body = example
     same_both_ways(body, kind)
@@ -117,7 +117,7 @@ def test_fast_path_proper_bodies_are_never_parsed(make: Body, kind: type[Answer]
     """That is what makes it fast; also with a key that no model has."""
     body = make() | {"weather": {"wind": [3, None]}}
     with patch.object(reply_module, "parse", side_effect=AssertionError):
-        answer = decipher(bodies.reply(body), kind)
+        answer = read_response(bodies.reply(body), kind)
     assert (answer, answer.problems) == structure(body, kind)
 
 
@@ -172,7 +172,7 @@ PLACES: dict[str, tuple[type[Answer], bytes]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_decipher_every_value_in_every_place_gives_the_same_on_both_ways(place: str) -> None:
+def test_read_response_every_value_in_every_place_gives_the_same_on_both_ways(place: str) -> None:
     """Whatever stands in the place, both ways make the same of it."""
     kind, template = PLACES[place]
     for value in [*VALUES, *OUT_OF_RANGE, b"9" * 400]:
@@ -181,22 +181,22 @@ def test_decipher_every_value_in_every_place_gives_the_same_on_both_ways(place: 
 
 @pytest.mark.parametrize("value", OUT_OF_RANGE, ids=range(len(OUT_OF_RANGE)))
 @pytest.mark.parametrize("place", PLACES)
-def test_decipher_a_number_out_of_range_is_malformed_where_a_model_has_a_field(place: str, value: bytes) -> None:
+def test_read_response_a_number_out_of_range_is_malformed_where_a_model_has_a_field(place: str, value: bytes) -> None:
     """Elsewhere it is ignored, as all unknown fields are."""
     kind, template = PLACES[place]
     body = Reply(200, {}, template % value)
     if place.startswith("unknown"):
         for keep_raw in (False, True):
-            assert decipher(body, kind, keep_raw=keep_raw) == decipher(Reply(200, {}, template % b"1"), kind)
+            assert read_response(body, kind, keep_raw=keep_raw) == read_response(Reply(200, {}, template % b"1"), kind)
     elif place != "twice, bad first":  # where the second value counts
         with pytest.raises(MalformedResponseError):
-            decipher(body, kind)
+            read_response(body, kind)
 
 
 @pytest.mark.parametrize(
     "around", [b" \r\n\t%s\n ", b"\xef\xbb\xbf%s", b"\xef\xbb\xbf\xef\xbb\xbf%s", b"%s\x00", b"\x00%s", b"%s}"]
 )
-def test_decipher_whatever_is_around_a_body_gives_the_same_on_both_ways(around: bytes) -> None:
+def test_read_response_whatever_is_around_a_body_gives_the_same_on_both_ways(around: bytes) -> None:
     """Blanks, byte order marks, what does not belong there."""
     for make, kind in ((bodies.search_2020, ImageAnswer), (bodies.trending, TrendingImages)):
         same_both_ways(around % json.dumps(make(), indent=1, ensure_ascii=False).encode(), kind)
@@ -225,7 +225,7 @@ NESTS: dict[str, tuple[type[Answer], int, bytes, bytes, bytes, bytes]] = {
 
 @pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("nest", NESTS)
-def test_decipher_nested_bodies_are_read_up_to_the_limit_on_both_ways(nest: str, levels: int) -> None:
+def test_read_response_nested_bodies_are_read_up_to_the_limit_on_both_ways(nest: str, levels: int) -> None:
     """64 levels are read, 65 are malformed, whatever stands in texts, and no depth is a RecursionError."""
     kind, outside, head, tail, opened, closed = NESTS[nest]
     deeper = levels - outside
@@ -238,7 +238,7 @@ def test_decipher_nested_bodies_are_read_up_to_the_limit_on_both_ways(nest: str,
         assert made[0].problems == ()
 
 
-def test_decipher_brackets_in_texts_are_no_levels() -> None:
+def test_read_response_brackets_in_texts_are_no_levels() -> None:
     """A title may hold any number of them."""
     for text in ("[" * 500, "{[" * 200, '\\"[' * 300, "\\\\[" * 99, "}" * 500):
         body = bodies.search_2020() | {"readLink": text, "rank": [text, {text: text}]}
@@ -308,14 +308,14 @@ def test_fast_path_keys_that_msgspec_cannot_name_stay_unknown(key: str) -> None:
 def test_fast_path_the_number_of_unknown_keys_is_bounded() -> None:
     """A server that invents keys costs time, not memory."""
     for number in range(60):
-        decipher(bodies.reply({"_type": "Images", f"key{number}": 1}), ImageAnswer)
+        read_response(bodies.reply({"_type": "Images", f"key{number}": 1}), ImageAnswer)
     assert len(fast_decoding._unknown[ImageAnswer]) == 32
 
 
 @pytest.mark.usefixtures("no_unknown_keys")
 def test_fast_path_a_body_with_many_unknown_keys_adds_none() -> None:
     """Or one odd body would leave no room for the keys that a service really sends."""
-    decipher(bodies.reply({"_type": "Images"} | {f"key{number}": 1 for number in range(33)}), ImageAnswer)
+    read_response(bodies.reply({"_type": "Images"} | {f"key{number}": 1 for number in range(33)}), ImageAnswer)
     assert fast_decoding._unknown[ImageAnswer] == []
 
 
@@ -377,10 +377,10 @@ def test_fast_path_filling_a_model_is_as_fast_as_filling_slots() -> None:
 def test_answers_are_not_much_larger_than_their_bodies() -> None:
     """Whoever keeps pages keeps at most four times their JSON."""
     body = json.dumps(bodies.search_2020(35), ensure_ascii=False).encode()
-    decipher(bodies.reply(body), ImageAnswer)
+    read_response(bodies.reply(body), ImageAnswer)
     tracemalloc.start()
     try:
-        kept = [decipher(bodies.reply(body), ImageAnswer) for _ in range(8)]
+        kept = [read_response(bodies.reply(body), ImageAnswer) for _ in range(8)]
         size, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -19,7 +19,7 @@ from walk import compare, places, spelled
 
 from bing_images_async._protocol.decoding import DecodingError, structure, wire_names
 from bing_images_async._protocol.messages import Reply
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.errors import ApiError, BingImagesError
 from bing_images_async.models import Answer, Image, ImageAnswer
 
@@ -64,10 +64,10 @@ def replies(draw: st.DrawFn) -> tuple[str, Reply, type[Answer]]:
     return what, Reply(draw(STATUSES), draw(HEADERS), draw(made[what])), kind
 
 
-def deciphered(reply: Reply, kind: type[Answer], *, keep_raw: bool, json_ld: bool) -> Answer | BingImagesError:
+def read_outcome(reply: Reply, kind: type[Answer], *, keep_raw: bool, json_ld: bool) -> Answer | BingImagesError:
     """The model, or the error, of a reply. Anything else is raised, and fails the test."""
     try:
-        return decipher(reply, kind, keep_raw=keep_raw, json_ld=json_ld)
+        return read_response(reply, kind, keep_raw=keep_raw, json_ld=json_ld)
     except BingImagesError as error:
         return error
 
@@ -93,9 +93,9 @@ def table() -> Iterator[None]:
 def test_any_reply_gives_a_model_or_one_of_our_errors(
     example: tuple[str, Reply, type[Answer]], keep_raw: bool, json_ld: bool
 ) -> None:
-    """Nothing outside the hierarchy comes out of `decipher`, and all that comes out has text and can be pickled."""
+    """Every error is of the hierarchy, has a message, and can be pickled."""
     what, reply, kind = example
-    outcome = deciphered(reply, kind, keep_raw=keep_raw, json_ld=json_ld)
+    outcome = read_outcome(reply, kind, keep_raw=keep_raw, json_ld=json_ld)
     name = type(outcome).__name__
     if isinstance(outcome, BingImagesError):
         copied = pickle.loads(pickle.dumps(outcome))
@@ -153,6 +153,6 @@ def test_one_bad_item_never_loses_a_page(image: dict[str, Any], index: int, bad:
     """The other items of a page are the same with it and without it."""
     good = [image, *bodies.search_2020(2)["value"]]
     page = {"_type": "Images", "value": [*good[:index], bad, *good[index:]]}
-    answer = decipher(bodies.reply(page), ImageAnswer)
+    answer = read_response(bodies.reply(page), ImageAnswer)
     assert answer.value == structure({"value": good}, ImageAnswer)[0].value
     assert [problem.path for problem in answer.problems] == [f"value[{min(index, 3)}]"]

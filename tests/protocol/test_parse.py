@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from strategies import STRANGERS
 
 from bing_images_async._protocol.json import MOST_LEVELS, NotJsonError, parse
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.models import ImageAnswer
 
 JSON = st.recursive(
@@ -55,7 +55,7 @@ def test_texts_that_cannot_be_are_mended(raw: bytes, value: Any, note: str) -> N
     """A page with one broken title is still a page, and says so."""
     assert parse(raw) == (value, note)
     page = b'{"_type":"Images","value":[{"name":"boat"}],"id":' + raw + b"}"
-    answer = decipher(bodies.reply(page), ImageAnswer)
+    answer = read_response(bodies.reply(page), ImageAnswer)
     assert (answer.value[0].name, answer.problems[0].path, answer.problems[0].reason) == ("boat", "", note)
 
 

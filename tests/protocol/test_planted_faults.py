@@ -11,7 +11,7 @@ import pytest
 from walk import compare
 
 from bing_images_async._protocol.decoding import DecodingError, structure
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.errors import MalformedResponseError
 from bing_images_async.models import Answer, ImageAnswer, ImageInsights, TrendingImages
 
@@ -132,7 +132,7 @@ def test_many_faults_are_all_reported_in_the_order_of_the_body() -> None:
     places = ["value[0].width", "value[0].thumbnail.height", "value[1]", "value[3].name", "similarTerms[0].text"]
     for place in places:
         plant(body, place, 1.5)
-    answer = decipher(bodies.reply(body), ImageAnswer)
+    answer = read_response(bodies.reply(body), ImageAnswer)
     assert [p.path for p in answer.problems] == sorted(places, key=lambda p: (p.startswith("similar"), p))
     assert [image.image_id for image in answer.value] == [f"{n:040X}" for n in (1, 3, 4)]
 
@@ -144,7 +144,7 @@ def test_the_list_of_the_endpoint_must_be_a_list(kind: type[Answer], make: Body,
     """Without it there is no page: `MalformedResponseError` names its place."""
     body = make() | {key: found}
     with pytest.raises(MalformedResponseError) as caught:
-        decipher(bodies.reply(body, bingapis_traceid="T-1"), kind)
+        read_response(bodies.reply(body, bingapis_traceid="T-1"), kind)
     assert (caught.value.path, caught.value.trace_id) == (key, "T-1")
     assert caught.value.excerpt == bodies.reply(body).body[:200].decode()
 
@@ -155,13 +155,13 @@ def test_null_is_the_same_as_absent(key: str) -> None:
     absent, null = bodies.search_2020(), bodies.search_2020()
     absent.pop(key, None)
     null[key] = None
-    assert decipher(bodies.reply(null), ImageAnswer) == decipher(bodies.reply(absent), ImageAnswer)
+    assert read_response(bodies.reply(null), ImageAnswer) == read_response(bodies.reply(absent), ImageAnswer)
 
 
 def test_an_empty_list_is_no_problem() -> None:
     """No results: the list is there and empty, or not there at all."""
     empty, absent = {"_type": "Images", "value": []}, {"_type": "Images"}
-    pages = [decipher(bodies.reply(body), ImageAnswer) for body in (empty, absent)]
+    pages = [read_response(bodies.reply(body), ImageAnswer) for body in (empty, absent)]
     assert [(page.value, page.problems, page.next_offset) for page in pages] == [((), (), None)] * 2
 
 
@@ -208,8 +208,8 @@ def test_structure_whole_float_for_an_int_becomes_an_int(path: str, sent: float,
     expected, found = bodies.search_2020(), bodies.search_2020()
     plant(expected, path, read)
     plant(found, path, sent)
-    answer = decipher(bodies.reply(found), ImageAnswer)
-    assert (answer, repr(answer)) == ((wanted := decipher(bodies.reply(expected), ImageAnswer)), repr(wanted))
+    answer = read_response(bodies.reply(found), ImageAnswer)
+    assert (answer, repr(answer)) == ((wanted := read_response(bodies.reply(expected), ImageAnswer)), repr(wanted))
 
 
 @pytest.mark.parametrize("depth", [10, 60])
@@ -261,7 +261,7 @@ def test_structure_more_than_a_thousand_problems_is_malformed(case: str) -> None
     kind, body = TOO_MANY_PROBLEMS[case]
     body |= {"_type": {ImageAnswer: "Images", ImageInsights: "ImageInsights"}[kind]}
     with pytest.raises(MalformedResponseError, match="more than 1,000 values"):
-        decipher(bodies.reply(body), kind)
+        read_response(bodies.reply(body), kind)
     small, _ = structure({"value": [{"width": "x"}]}, ImageAnswer)  # and the next answer starts from zero
     assert len(small.value) == 1
 

@@ -14,7 +14,7 @@ from walk import compare
 
 from bing_images_async import models
 from bing_images_async._protocol.decoding import structure, unstructure, wire_names
-from bing_images_async._protocol.response_reading import decipher
+from bing_images_async._protocol.response_reading import read_response
 from bing_images_async.models import Answer, ImageAnswer, ImageInsights, TrendingImages
 
 RECORDINGS = os.environ.get("BING_IMAGES_RECORDINGS")
@@ -116,7 +116,7 @@ def test_every_model_is_in_the_table() -> None:
 def test_bodies_are_read_whole(name: str) -> None:
     """Whatever a body says is on the model, with the same value, and there is nothing to complain of."""
     body, kind = OURS[name]
-    answer = decipher(bodies.reply(body), kind)
+    answer = read_response(bodies.reply(body), kind)
     comparison = compare(body, answer)
     assert (answer.problems, comparison.differences, comparison.unknown) == ((), (), frozenset())
 
@@ -188,7 +188,7 @@ def test_recorded_bodies_are_read_whole() -> None:
 def check_recording(path: Path) -> None:
     kind = KINDS[path.name.partition("_")[0].removesuffix(".json")]
     raw = path.read_bytes()
-    answer = decipher(bodies.reply(raw), kind)
+    answer = read_response(bodies.reply(raw), kind)
     comparison = compare(json.loads(raw), answer)
     print(f"{path.name}: {len(comparison.known)} fields found; unknown keys: {sorted(comparison.unknown)}")
     named = {f"{cls}.{key}" for cls, keys in API_REFERENCE.items() for key in keys.split()}
