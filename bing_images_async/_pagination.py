@@ -12,6 +12,7 @@ import base64
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -246,14 +247,18 @@ class ImagePager:
         return evolve(self._params, offset=self._offset)
 
     def _keep_context(self, answer: ImageAnswer) -> None:
-        """Ask for all pages as the same client in the same market: with others, results would shift."""
-        kept: dict[str, Any] = {}
+        """Ask for all pages as the same client in the same market: with others, results would shift.
+
+        What the service says, and could not be sent as a parameter, is ignored.
+        """
         if self._params.client_id is UNSET and answer.meta.client_id is not None:
-            kept["client_id"] = answer.meta.client_id
+            self._adopt(client_id=answer.meta.client_id)
         if self._params.market is UNSET and self._params.country_code in {UNSET, None} and answer.meta.market:
-            kept["market"] = answer.meta.market
-        if kept:
-            self._params = evolve(self._params, **kept)
+            self._adopt(market=answer.meta.market)
+
+    def _adopt(self, **parameter: str) -> None:
+        with suppress(InvalidRequestError):
+            self._params = evolve(self._params, **parameter)
 
     # --- duplicates
 

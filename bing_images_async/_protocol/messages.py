@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-__all__ = ["Reply", "Request", "Upload"]
+__all__ = ["Reply", "Request", "Upload", "repeated_once"]
 
 
 @frozen
@@ -49,3 +49,12 @@ class Reply:
     def trace_id(self) -> str | None:
         """The service's log id; gateways of the older host have one of their own."""
         return self.headers.get("bingapis-traceid") or self.headers.get("apim-request-id")
+
+
+def repeated_once(text: str) -> str:
+    """Return the value of a header that was sent several times with the same value, joined by commas."""
+    parts = [part.strip() for part in text.split(",")]
+    for size in range(1, len(parts) // 2 + 1):
+        if parts == parts[:size] * (len(parts) // size):
+            return ", ".join(parts[:size])
+    return text.strip()

@@ -12,6 +12,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from .messages import repeated_once
+
 __all__ = ["LONGEST_QUOTA_WAIT", "LONGEST_RATE_LIMIT_WAIT", "quota_refill", "retry_after", "wait_in_message"]
 
 LONGEST_RATE_LIMIT_WAIT: Final = 3600.0
@@ -31,23 +33,14 @@ def retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = time
     A date is compared with the answer's own `Date`, or with `clock` if there is none that can be read
     (RFC 9110, section 6.6.1). Returns `None` if the header is missing or is neither; never negative.
     """
-    asked = _once(headers.get("retry-after", ""))
+    asked = repeated_once(headers.get("retry-after", ""))
     if _SECONDS.fullmatch(asked):
         return min(float(asked), LONGEST_QUOTA_WAIT)
     until = _http_date(asked)
     if until is None:
         return None
-    sent = _http_date(_once(headers.get("date", "")))
+    sent = _http_date(repeated_once(headers.get("date", "")))
     return min(max(0.0, until - (clock() if sent is None else sent)), LONGEST_QUOTA_WAIT)
-
-
-def _once(text: str) -> str:
-    """Return the value of a header that was sent several times with the same value, joined by commas."""
-    parts = [part.strip() for part in text.split(",")]
-    for size in range(1, len(parts) // 2 + 1):
-        if parts == parts[:size] * (len(parts) // size):
-            return ", ".join(parts[:size])
-    return text.strip()
 
 
 def _http_date(text: str) -> float | None:
