@@ -256,7 +256,7 @@ class ImagePager:
         if self._params.market is UNSET and self._params.country_code in {UNSET, None} and answer.meta.market:
             self._adopt(market=answer.meta.market)
 
-    def _adopt(self, **parameter: str) -> None:
+    def _adopt(self, **parameter: Any) -> None:
         with suppress(InvalidRequestError):
             self._params = evolve(self._params, **parameter)
 
@@ -360,7 +360,7 @@ class _ReadAhead:
         self._question: SearchParams | None = None
         self._landed = anyio.Event()
         self._answer: ImageAnswer | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def open(self) -> None:
         """Begin the block."""
@@ -392,7 +392,9 @@ class _ReadAhead:
     async def _run(self, question: SearchParams) -> None:
         try:
             self._answer = await self._fetch(question)
-        except Exception as error:  # noqa: BLE001  # raised where the page is asked for
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001  # raised where the page is asked for
             self._error = error
         finally:
             self._landed.set()
