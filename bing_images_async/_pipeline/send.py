@@ -8,11 +8,13 @@ what is not ours (cancellation, errors of the user's hooks) keeps its traceback 
 
 from __future__ import annotations
 
+import errno
 import math
 import re
+import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import ModuleType, TracebackType
 from typing import Any, Final, TypeVar, cast
 
@@ -51,6 +53,15 @@ _TRANSPORT: Final = ("httpcore", "httpcore2", "h11", "h2", "bing_images_async._t
 
 _CLIENT: Final = frozenset({"httpx", "httpx2", "idna", "encodings"})
 """Packages in which an `AsyncClient` parses URLs."""
+
+_LIMITS: Final = {
+    errno.EMFILE: "open files of this process; see ulimit -n",
+    errno.ENFILE: "open files of this machine",
+    errno.ENOBUFS: "memory for sockets",
+    errno.ENOMEM: "memory",
+    errno.EADDRNOTAVAIL: "local addresses and ports",
+}
+"""Errors of the operating system for a process that has no room for another connection, and what there is none of."""
 
 E = TypeVar("E", bound=BaseException)
 
@@ -229,7 +240,13 @@ class SendStep:
         words = redaction.of_text(str(fault))
         named = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
         error: BingImagesError
-        if isinstance(fault, module.TimeoutException | TimeoutError):
+        if (limit := _limit_behind(fault)) is not None:
+            error = ConnectionFailedError(
+                f"No connection: out of {_LIMITS[limit]} ({errno.errorcode[limit]}). "
+                "Lower max_concurrency, use one session for all tasks, or raise the limit.",
+                limit=errno.errorcode[limit],
+            )
+        elif isinstance(fault, module.TimeoutException | TimeoutError):
             error = AttemptTimeoutError(f"The service did not answer in time ({named}).")
         elif isinstance(fault, module.InvalidURL | module.UnsupportedProtocol):
             error = InvalidRequestError(f"base_url cannot be used ({named}).", parameter="base_url")
@@ -361,6 +378,37 @@ def _is_of_the_network(fault: BaseException, module: ModuleType) -> bool:
     return isinstance(fault, OSError) and fault.filename is None  # else a hook's, about a file
 
 
+def _limit_behind(fault: BaseException) -> int | None:
+    """The number of the limit of this process that made a connection fail; `None` if it was something else.
+
+    An address that is not available counts only if no other attempt to connect failed in another way: on a machine
+    without IPv6 that is how every attempt with IPv6 ends.
+    """
+    errors = [error for error in _leaves(fault) if isinstance(error, OSError) and error.errno is not None]
+    if any(isinstance(error, socket.gaierror) for error in errors):
+        try:
+            socket.socket().close()
+        except OSError as error:  # a resolver that can open no socket says that it does not know the name
+            errors = [error]
+    numbers = [error.errno for error in errors]
+    others = [number for number in numbers if number != errno.EADDRNOTAVAIL]
+    return next((number for number in others or numbers if number in _LIMITS), None)
+
+
+def _leaves(fault: BaseException | None) -> Iterator[BaseException]:
+    """An error, those that caused it, and the members of groups among them."""
+    pending, seen = [fault], set[int]()
+    while pending:
+        link = pending.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        pending.append(link.__cause__ or link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            pending += cast("BaseExceptionGroup[BaseException]", link).exceptions
+
+
 def _is_of_httpx(fault: BaseException) -> bool:
     """Was the error raised by `AsyncClient` itself, and not by a transport or a hook?
 
@@ -379,13 +427,7 @@ def _is_of_httpx(fault: BaseException) -> bool:
 
 def _find(fault: BaseException | None, kind: type[E]) -> E | None:
     """The first error of this kind among `fault`, its causes and contexts."""
-    seen: set[int] = set()
-    while fault is not None and id(fault) not in seen:
-        if isinstance(fault, kind):
-            return fault
-        seen.add(id(fault))
-        fault = fault.__cause__ or fault.__context__
-    return None
+    return next((error for error in _leaves(fault) if isinstance(error, kind)), None)
 
 
 def _bare(fault: BaseException, words: str) -> BaseException:
