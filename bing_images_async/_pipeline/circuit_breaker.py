@@ -21,7 +21,7 @@ from typing import Literal
 import anyio
 
 from .._protocol.messages import Reply
-from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError
+from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError, SessionStateError
 from ..events import BreakerChanged, Dispatcher
 from .call import AttemptAborted, Call, InFlight, Send
 from .classification import failure_of, is_transient, was_sent_and_failed
@@ -163,7 +163,7 @@ class CircuitBreaker:
 
 def _shows_life(error: BaseException) -> bool:
     """Something was there to send what could not be read. (A certificate that is not valid shows nothing.)"""
-    return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError)
+    return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError | SessionStateError)
 
 
 class _Stall:

@@ -129,6 +129,10 @@ class Pipeline:
         """Get a file of the service's own within the call's deadline. It counts against no quota."""
         return await self._deadline(call, self._send.fetch)
 
+    def close(self) -> None:
+        """End every call with `SessionStateError`."""
+        self._deadline.close()
+
     @contextmanager
     def watch(self, call: Call, question: CommonParams) -> Generator[None]:
         """Count `call`, emit its events, and put on its error what was tried."""
