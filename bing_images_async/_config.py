@@ -30,6 +30,7 @@ from .params import CommonParams, DetailsParams, Location, SafeSearch, SearchPar
 
 __all__ = [
     "KeyLike",
+    "LOCAL_URL",
     "OptionChanges",
     "SessionOptions",
     "auth_header",
@@ -38,6 +39,7 @@ __all__ = [
     "environment",
     "hidden",
     "key_source",
+    "missing_environment",
     "network_settings",
     "seconds",
 ]
@@ -255,11 +257,31 @@ def _as_key(given: Any) -> ApiKey:
         del given
 
 
+LOCAL_URL = "local:"
+"""The value of `BING_IMAGES_URL` that asks for the library's own service."""
+
+_VARIABLES = ("BING_IMAGES_KEY", "BING_IMAGES_KEY_FILE", "BING_IMAGES_URL")
+_OTHER_VARIABLES = "BING_SEARCH_V7_"
+"""How those of Microsoft's own examples begin."""
+
+
+def missing_environment() -> InvalidRequestError:
+    """The error for an environment that names neither a key nor a service."""
+    others = ", ".join(sorted(name for name in os.environ if name.startswith(_OTHER_VARIABLES)))
+    hint = f" What is set, but not read: {others}." if others else ""
+    return InvalidRequestError(
+        f"The environment names no service: {', '.join(_VARIABLES)} are not set.{hint} Set BING_IMAGES_KEY (or "
+        "BING_IMAGES_KEY_FILE), and BING_IMAGES_URL for a service other than Microsoft's. For the library's own, "
+        f"set BING_IMAGES_URL={LOCAL_URL}, or use ImageSearchSession.local().",
+        parameter="api_key",
+    )
+
+
 def environment() -> tuple[ApiKey | None, str | None]:
     """Key and base URL from `BING_IMAGES_KEY` or `BING_IMAGES_KEY_FILE`, and `BING_IMAGES_URL`.
 
-    Empty variables count as not set. Raises `InvalidRequestError` if both forms of the key are set,
-    or the file cannot be read.
+    The URL can be `LOCAL_URL`. Empty variables count as not set. Raises `InvalidRequestError` if both forms of the
+    key are set, or the file cannot be read.
     """
     # No variable here holds the key itself: tracebacks can show them.
     file = _variable("KEY_FILE")
@@ -269,7 +291,8 @@ def environment() -> tuple[ApiKey | None, str | None]:
             "BING_IMAGES_KEY and BING_IMAGES_KEY_FILE are both set: unset one of them.", parameter="api_key"
         )
     key = ApiKey(_variable("KEY")) if has_key else None if file is None else _key_in(file)
-    return key, _variable("URL")
+    url = _variable("URL")
+    return key, LOCAL_URL if url is not None and url.strip().lower() == LOCAL_URL else url
 
 
 def _variable(name: str) -> str | None:

@@ -145,6 +145,7 @@ class FanOut:
         self._tasks: anyio.abc.TaskGroup | None = None
         self._outcomes: MemoryObjectReceiveStream[Outcome] | None = None
         self._moved = anyio.Event()
+        self._scopes: list[anyio.CancelScope] = []
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
@@ -169,7 +170,10 @@ class FanOut:
         finally:
             self._outcomes.close()
             self._late.clear()
+            self._scopes.clear()
             await self._source.aclose()
+        if error is None:
+            self._source.raise_fault(urgent=True)
 
     def __aiter__(self) -> Self:
         return self
@@ -211,17 +215,25 @@ class FanOut:
     # --- the workers
 
     async def _work(self, send: MemoryObjectSendStream[Outcome]) -> None:
-        with send:
-            while (item := await self._next()) is not None:
-                index, query = item
-                await self._keep_in_window(index)
-                try:
-                    outcome = await self._outcome(index, query)
-                except Exception as fault:  # noqa: BLE001  # not an outcome but the end of the run
-                    self._source.fail(fault)
-                    self._moved.set()  # nobody need wait for this one's turn
-                    return
-                await send.send(outcome)
+        with send, anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            try:
+                while (item := await self._next()) is not None:
+                    index, query = item
+                    await self._keep_in_window(index)
+                    await send.send(await self._outcome(index, query))
+            except (anyio.get_cancelled_exc_class(), anyio.BrokenResourceError):
+                raise
+            except BaseException as fault:  # noqa: BLE001  # not an outcome but the end of the run
+                self._end(fault)
+
+    def _end(self, fault: BaseException) -> None:
+        """End the run early. What is no `Exception` (Ctrl-C, `SystemExit`) does not wait for what is in flight."""
+        self._source.fail(fault)
+        self._moved.set()  # nobody need wait for this one's turn
+        if not isinstance(fault, Exception):
+            for scope in self._scopes:
+                scope.cancel()
 
     async def _next(self) -> tuple[int, Query] | None:
         """The next query. An input that has to be waited for is waited for as long as the run may take."""
@@ -294,7 +306,7 @@ class _Source(Generic[T]):
         self._turn = anyio.Lock()
         self._index = 0
         self._is_done = False
-        self._fault: Exception | None = None
+        self._fault: BaseException | None = None
 
     @property
     def is_async(self) -> bool:
@@ -322,16 +334,18 @@ class _Source(Generic[T]):
             self._index += 1
             return self._index - 1, item
 
-    def fail(self, fault: Exception) -> None:
-        """Nothing more comes, because of `fault`; the first one counts."""
+    def fail(self, fault: BaseException) -> None:
+        """Nothing more comes, because of `fault`; the first one counts, unless a later one is no `Exception`."""
         self._is_done = True
-        self._fault = self._fault or fault
+        if self._fault is None or (isinstance(self._fault, Exception) and not isinstance(fault, Exception)):
+            self._fault = fault
 
-    def raise_fault(self) -> None:
-        """Raise what ended the input early, once."""
+    def raise_fault(self, *, urgent: bool = False) -> None:
+        """Raise what ended the input early, once; if `urgent`, only what is no `Exception`."""
+        if self._fault is None or (urgent and isinstance(self._fault, Exception)):
+            return
         fault, self._fault = self._fault, None
-        if fault is not None:
-            raise fault
+        raise fault
 
     async def aclose(self) -> None:
         """End an async generator that was not read to its end."""

@@ -46,6 +46,10 @@ class Lifecycle:
             )
         if self._state is _State.CLOSED:
             raise SessionStateError("This session is closed. Make a new ImageSearchSession.")
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Raise `SessionStateError` unless this is the process and the event loop that the session was entered in."""
         if self._process != os.getpid():
             raise SessionStateError(
                 "This session belongs to the parent process. Make one in each process, after the fork."
@@ -54,7 +58,12 @@ class Lifecycle:
             raise SessionStateError("This session belongs to another event loop. Make one in each loop.")
 
     def close(self) -> None:
-        """From here on, nothing works; may be called twice."""
+        """From here on, nothing works; may be called twice.
+
+        Raises `SessionStateError`, and changes nothing, where an open session does not belong.
+        """
+        if self._state is _State.OPEN:
+            self._check_place()
         self._state = _State.CLOSED
 
 

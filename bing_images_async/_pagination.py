@@ -12,6 +12,7 @@ import base64
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -246,14 +247,18 @@ class ImagePager:
         return evolve(self._params, offset=self._offset)
 
     def _keep_context(self, answer: ImageAnswer) -> None:
-        """Ask for all pages as the same client in the same market: with others, results would shift."""
-        kept: dict[str, Any] = {}
+        """Ask for all pages as the same client in the same market: with others, results would shift.
+
+        What the service says, and could not be sent as a parameter, is ignored.
+        """
         if self._params.client_id is UNSET and answer.meta.client_id is not None:
-            kept["client_id"] = answer.meta.client_id
+            self._adopt(client_id=answer.meta.client_id)
         if self._params.market is UNSET and self._params.country_code in {UNSET, None} and answer.meta.market:
-            kept["market"] = answer.meta.market
-        if kept:
-            self._params = evolve(self._params, **kept)
+            self._adopt(market=answer.meta.market)
+
+    def _adopt(self, **parameter: Any) -> None:
+        with suppress(InvalidRequestError):
+            self._params = evolve(self._params, **parameter)
 
     # --- duplicates
 
@@ -355,7 +360,7 @@ class _ReadAhead:
         self._question: SearchParams | None = None
         self._landed = anyio.Event()
         self._answer: ImageAnswer | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     async def open(self) -> None:
         """Begin the block."""
@@ -387,7 +392,9 @@ class _ReadAhead:
     async def _run(self, question: SearchParams) -> None:
         try:
             self._answer = await self._fetch(question)
-        except Exception as error:  # noqa: BLE001  # raised where the page is asked for
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001  # raised where the page is asked for
             self._error = error
         finally:
             self._landed.set()

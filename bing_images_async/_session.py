@@ -19,6 +19,7 @@ from attrs import define, evolve, fields, frozen
 
 from . import _validation as checks
 from ._config import (
+    LOCAL_URL,
     KeyLike,
     OptionChanges,
     SessionOptions,
@@ -27,6 +28,7 @@ from ._config import (
     environment,
     hidden,
     key_source,
+    missing_environment,
     network_settings,
     seconds,
 )
@@ -201,6 +203,7 @@ class ImageSearchSession:
             resources.push_async_callback(client.aclose)
         else:
             check_lent_client(client, proxy=proxy, verify=verify, trust_env=trust_env)
+        self._seed, self._draw = seed, random.Random(seed)  # noqa: S311  # jitter, no secrets
         pipeline = Pipeline(
             client,
             pool,
@@ -213,12 +216,13 @@ class ImageSearchSession:
             budget=None if budget is None else checks.instance("budget", budget, Budget),
             middleware=middleware,
             events=Dispatcher(with_logging(observers)),
-            draw=random.Random(seed),  # noqa: S311  # jitter, no secrets
+            draw=self._draw,
         )
         self._shared = _Shared(client, service, header, pipeline, resources, Lifecycle())
         self._send: Send = pipeline.build(self._options.retry)
         self._is_sibling = False
         self._local: Any = None
+        self._folder: str | None = None
 
     # --- other ways to make one
 
@@ -256,6 +260,8 @@ class ImageSearchSession:
             del api_key  # tracebacks can show the variables of this frame
         from .emulator.local import LocalService
 
+        if not isinstance(folder, str | os.PathLike | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # users may give anything
+            raise checks.refuse("folder", folder, "it must be the path of a folder")
         session_options.setdefault("rate_limit", None)
         for name in ("base_url", "client", "allow_http", "proxy", "verify", "trust_env"):
             if name in session_options:
@@ -267,22 +273,32 @@ class ImageSearchSession:
         client = httpx.AsyncClient(transport=httpx.ASGITransport(service), trust_env=False)
         session = cls(key, base_url=f"{LOCAL_ORIGIN}/v7.0", client=client, allow_http=True, **session_options)
         session._local = service
+        session._folder = None if folder is None else os.fspath(folder)
         return session
 
     @classmethod
     def from_env(cls, **session_options: Any) -> Self:
         """A session as the environment says: `BING_IMAGES_KEY` or `BING_IMAGES_KEY_FILE`, and `BING_IMAGES_URL`.
 
-        With none of them set it is `local()`. `session_options` are those of the constructor.
+        `BING_IMAGES_URL=local:` is `local()`, for which options of the network are ignored. Without it the service is
+        Microsoft's, which needs a key.
+
+        Args:
+            session_options: Options of the constructor.
 
         Raises:
-            InvalidRequestError: Both forms of the key are set, or the file cannot be read.
+            InvalidRequestError: None of the variables is set, both forms of the key are, or the file cannot be read.
         """
         if session_options.pop("api_key", None) is not None:
             raise InvalidRequestError("from_env() takes the key from the environment alone.", parameter="api_key")
         key, url = environment()
+        if url == LOCAL_URL:
+            for_networks = ("allow_http", "proxy", "trust_env", "verify")
+            return cls.local(
+                api_key=key, **{name: value for name, value in session_options.items() if name not in for_networks}
+            )
         if key is None and url is None:
-            return cls.local(**session_options)
+            raise missing_environment()
         return cls(key, base_url=url or DEFAULT_BASE_URL, **session_options)
 
     def with_options(self, **options: Unpack[OptionChanges]) -> Self:
@@ -311,14 +327,15 @@ class ImageSearchSession:
             )
         lifecycle = self._shared.lifecycle
         lifecycle.open()
+        if self._seed is None:
+            self._draw.seed()  # workers that were forked from one process must not draw the same
         try:
             if self._local is not None:
                 await self._shared.resources.enter_async_context(self._local)
-        except (FileNotFoundError, NotADirectoryError) as fault:
+        except BaseException as fault:
             lifecycle.close()
-            raise checks.refuse("folder", fault.filename, "it must be a folder that exists") from None
-        except BaseException:
-            lifecycle.close()
+            if self._folder is not None and isinstance(fault, OSError) and not os.path.isdir(self._folder):  # noqa: PTH112, ASYNC240
+                raise checks.refuse("folder", self._folder, "it must be a folder that exists") from None
             raise
         return self
 
@@ -328,10 +345,17 @@ class ImageSearchSession:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the session and, unless it was lent one, its client. May be called twice; takes 5 s at most."""
+        """Close the session and, unless it was lent one, its client. May be called twice; takes 5 s at most.
+
+        Calls in flight end with `SessionStateError`.
+
+        Raises:
+            SessionStateError: This is a sibling, or the session was entered in another event loop or process.
+        """
         if self._is_sibling:
             raise SessionStateError("A sibling made by with_options() is closed with the session it came from.")
         self._shared.lifecycle.close()
+        self._shared.pipeline.close()
         await finish(self._shared.resources.aclose, within=_CLOSE_TIMEOUT)
 
     @property
@@ -368,7 +392,6 @@ class ImageSearchSession:
             ApiError: The service refused.
             BingImagesError: No proper answer came; see `bing_images_async.errors`.
         """
-        self._shared.lifecycle.check()
         return await self._ask("search", _search_params(query, options), ImageAnswer)
 
     async def details(self, params: DetailsParams | None = None, **options: Unpack[DetailsOptions]) -> ImageInsights:
@@ -383,7 +406,6 @@ class ImageSearchSession:
 
     async def trending(self, params: TrendingParams | None = None, **options: Unpack[CommonOptions]) -> TrendingImages:
         """Popular searches of today, by category (`GET /images/trending`). Raises the errors of `search`."""
-        self._shared.lifecycle.check()
         return await self._ask("trending", _changed(params, TrendingParams, options), TrendingImages)
 
     async def fetch(self, url: str) -> bytes:
@@ -418,6 +440,7 @@ class ImageSearchSession:
     ) -> A:
         """Send a question and read the answer, within `allowance` if there is one, else within `timeout`."""
         options, shared = self._options, self._shared
+        shared.lifecycle.check()
         question = params.with_defaults(options.defaults)
         request = build(
             shared.service,

@@ -15,7 +15,7 @@
        ├─ BadRequestError       400          ├─ ServiceRetiredError  410
        ├─ AuthenticationError   401          ├─ HttpsRequiredError   410
        ├─ AccessDeniedError     403          ├─ RateLimitedError     429
-       ├─ QuotaExhaustedError   403          ├─ SuspectedAbuseError  200 with an empty body
+       ├─ QuotaExhaustedError   403, 429     ├─ SuspectedAbuseError  200 with an empty body
        └─ NotFoundError         404          └─ ServerError          5xx
 
 All of them can be pickled, say in their text what to do next, and never hold the key. An error
@@ -84,12 +84,15 @@ class SessionStateError(BingImagesError, RuntimeError):
 class ConnectionFailedError(BingImagesError):
     """No reply came: name resolution, connecting, TLS, or the connection broke.
 
-    `retryable` is false where another try cannot help, as with a certificate that is not valid.
+    `retryable` is false where another try cannot help, as with a certificate that is not valid. `limit` names the
+    limit of this process or machine that was reached (`EMFILE`: open files), if that is the reason; it says nothing
+    about the service.
     """
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
+    def __init__(self, message: str, *, retryable: bool = True, limit: str | None = None) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.limit = limit
 
 
 class AttemptTimeoutError(BingImagesError):
@@ -220,7 +223,7 @@ class AccessDeniedError(ApiError):
 
 
 class QuotaExhaustedError(ApiError):
-    """403: the quota of the day or month is used up. `retry_after` says when it refills, if known."""
+    """403 or 429: the quota of the day or month is used up. `retry_after` says when it refills, if known."""
 
     advice = "Wait for the quota to refill, or use a larger plan."
 

@@ -1,12 +1,13 @@
 """Image search inside a FastAPI service.
 
 pip install fastapi uvicorn
+export BING_IMAGES_KEY=...  # or BING_IMAGES_URL=local: to search the artwork of OpenMoji, without a key
 uvicorn --app-dir examples fastapi_app:app
 curl 'http://127.0.0.1:8000/images?q=paper+boat&timeout=2'
 
 One session for the life of the service, shared by all of its requests; a deadline for each of them; the library's
 errors as statuses; and when a client goes away, what was done for it ends, down to the request to the search service.
-Without a key it searches the artwork of OpenMoji on this machine (`ImageSearchSession.from_env`).
+It does not start without a key or URL in the environment (`ImageSearchSession.from_env`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 python examples/overnight.py queries.txt images.jsonl --rate 50 --budget 250000
 
-`queries.txt` has one query per line and may be longer than memory. An outage is waited for. Started again after
-whatever ended it, the run goes on with the queries that have no line yet. (`bing-images bulk` does the same with
-a journal, other formats and a report; this is how to build your own.)
+The environment names the service (`BING_IMAGES_KEY`, `BING_IMAGES_URL`). `queries.txt` has one query per line and may
+be longer than memory. The run waits for outages to end. Started again after any kind of end, it continues with the
+queries that have no line yet. (`bing-images bulk` does the same with other formats and a report; this shows how to
+build your own.)
 """
 
 import argparse

@@ -1,9 +1,8 @@
 """Ten queries at once, and what each of them found.
 
-python examples/ten_queries.py
+BING_IMAGES_URL=local: python examples/ten_queries.py
 
-Without a key it searches the artwork of OpenMoji on this machine; `BING_IMAGES_KEY` and `BING_IMAGES_URL` name a
-service.
+`BING_IMAGES_KEY` and `BING_IMAGES_URL` name the service; `local:` is the artwork of OpenMoji, on this machine.
 """
 
 import anyio

@@ -17,6 +17,7 @@ from sim.cancel import Backend, By, Outcome as Ending, cancel_everywhere
 
 from bing_images_async import (
     Budget,
+    Call,
     FanOut,
     ImageSearchSession,
     Outcome,
@@ -25,6 +26,7 @@ from bing_images_async import (
     Reply,
     RetryPolicy,
     SearchParams,
+    Send,
 )
 from bing_images_async.errors import (
     AuthenticationError,
@@ -620,3 +622,83 @@ def test_a_budget_is_never_exceeded(requests: int, concurrency: int, failures: l
             assert not spent or asked == requests
 
     run(main)
+
+
+# --- what is no Exception
+
+
+class Stop(BaseException):
+    """Neither an `Exception` nor a cancellation."""
+
+
+URGENT: list[type[BaseException]] = [SystemExit, GeneratorExit, KeyboardInterrupt, Stop]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("kind", URGENT)
+async def test_what_is_no_exception_arrives_bare_from_the_input(
+    kind: type[BaseException], ordered: bool, is_async: bool
+) -> None:
+    """At once: calls in flight, which could take for ever, are cancelled."""
+    cancelled: list[str] = []
+
+    def queries() -> Iterator[str]:
+        yield "boat"
+        yield "forever"
+        raise kind("the input")
+
+    async def asynchronous() -> AsyncGenerator[str]:
+        for query in queries():
+            await anyio.lowlevel.checkpoint()
+            yield query
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.params["q"] == "forever":
+            try:
+                await anyio.sleep_forever()
+            finally:
+                cancelled.append("forever")
+        return httpx.Response(200, json={"_type": "Images", "value": []})
+
+    async with session_for(handler, timeout=None) as session:
+        with pytest.raises(kind) as caught, anyio.fail_after(5):
+            await session.search_all(asynchronous() if is_async else queries(), ordered=ordered)
+        assert type(caught.value) is kind
+        assert cancelled == ["forever"]
+        assert session.stats.in_flight == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", URGENT)
+async def test_what_is_no_exception_arrives_bare_from_a_middleware(kind: type[BaseException]) -> None:
+    """The same where a call itself raises it."""
+
+    async def middleware(call: Call, send: Send) -> Any:
+        raise kind("a middleware")
+
+    async with session_for(lambda request: httpx.Response(200), middleware=[middleware]) as session:
+        with pytest.raises(kind) as caught:
+            await session.search_all(["boat", "bird"])
+        assert type(caught.value) is kind
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", URGENT)
+async def test_what_is_no_exception_arrives_bare_though_nobody_iterates(kind: type[BaseException]) -> None:
+    """Leaving the block raises it; an error of the block itself comes first."""
+
+    def queries() -> Iterator[str]:
+        raise kind("the input")
+        yield "boat"
+
+    async with session_for(lambda request: httpx.Response(200)) as session:
+        with pytest.raises(kind) as caught:
+            async with session.fan_out(queries()):
+                await anyio.wait_all_tasks_blocked()
+        assert type(caught.value) is kind
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012
+            async with session.fan_out(queries()):
+                await anyio.wait_all_tasks_blocked()
+                raise ZeroDivisionError

@@ -91,13 +91,26 @@ async def test_a_sibling_made_before_entry() -> None:
     assert len(service.requests) == 1
 
 
-def _raised_elsewhere(session: ImageSearchSession, backend: str) -> BaseException:
-    """What a search raises on an event loop in another thread."""
+@pytest.mark.parametrize("other", ["asyncio", "trio"])
+async def test_aclose_on_another_event_loop_changes_nothing(other: str) -> None:
+    """The session stays open where it is."""
+    async with session_with(Service()) as session:
+        error = _raised_elsewhere(session, other, close=True)
+        await session.search("boat")
+    assert isinstance(error, SessionStateError)
+    assert "another event loop" in str(error)
+
+
+def _raised_elsewhere(session: ImageSearchSession, backend: str, *, close: bool = False) -> BaseException:
+    """What a search, or closing, raises on an event loop in another thread."""
     caught: list[BaseException] = []
 
     def other_loop() -> None:
         try:
-            anyio.run(session.search, "boat", backend=backend)
+            if close:
+                anyio.run(session.aclose, backend=backend)
+            else:
+                anyio.run(session.search, "boat", backend=backend)
         except BaseException as error:  # noqa: BLE001  # which one is the question
             caught.append(error)
 
@@ -129,12 +142,22 @@ async def test_in_a_forked_process() -> None:
     assert words == "This session belongs to the parent process. Make one in each process, after the fork."
 
 
-def _said_in_child(session: ImageSearchSession) -> str:
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+async def test_aclose_in_a_forked_process_changes_nothing() -> None:
+    """The connections are the parent's."""
+    async with session_with(Service()) as session:
+        words = _said_in_child(session, close=True)
+        await session.search("boat")
+    assert words.startswith("This session belongs to the parent process.")
+
+
+def _said_in_child(session: ImageSearchSession, *, close: bool = False) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            session.search("boat").send(None)  # type: ignore[attr-defined]  # a step of the coroutine, without the loop
+            use: Any = session.aclose() if close else session.search("boat")
+            use.send(None)  # a step of the coroutine, without the loop
         except BaseException as error:  # noqa: BLE001  # which one is the question
             os.write(writer, str(error).encode())
         finally:

@@ -429,7 +429,7 @@ def test_pages_begin_with_the_next_page() -> None:
 # --- in a session
 
 
-def serving(shelf: Shelf, *, headers: dict[str, str] | None = None, asked: list[httpx.Request]) -> Any:
+def serving(shelf: Shelf, *, headers: Any = None, asked: list[httpx.Request]) -> Any:
     async def handler(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         query = request.url.params
@@ -471,6 +471,38 @@ async def test_all_pages_are_asked_for_as_the_same_client(
         (one.url.params.get("mkt"), one.url.params.get("cc"), one.headers.get("X-MSEdge-ClientID")) for one in asked
     ]
     assert seen == [sent[0], *[sent[-1]] * (len(asked) - 1)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("headers", "market", "client_id"),
+    [
+        ([("BingAPIs-Market", "en"), ("X-MSEdge-ClientID", "")], None, None),
+        ([("BingAPIs-Market", "zh-Hans"), ("X-MSEdge-ClientID", " ")], None, None),
+        ([("BingAPIs-Market", "es-419"), ("X-MSEdge-ClientID", "C\u00e9")], None, None),
+        ([("BingAPIs-Market", "en_US"), ("X-MSEdge-ClientID", "C1")], None, "C1"),
+        ([("BingAPIs-Market", ""), ("X-MSEdge-ClientID", "C\t1")], None, "C\t1"),
+        ([("BingAPIs-Market", "*-*"), ("X-MSEdge-ClientID", "C1")], None, "C1"),
+        ([("BingAPIs-Market", "fr-FR"), ("BingAPIs-Market", "fr-FR"), ("X-MSEdge-ClientID", "")], "fr-FR", None),
+        ([("BingAPIs-Market", "fr-FR"), ("BingAPIs-Market", "de-DE"), ("X-MSEdge-ClientID", "C1")], None, "C1"),
+        ([("X-MSEdge-ClientID", "C1"), ("X-MSEdge-ClientID", "C1"), ("BingAPIs-Market", "fr-FR")], "fr-FR", "C1"),
+        ([("BingAPIs-Market", "zh-Hant-TW"), ("X-MSEdge-ClientID", "C1")], "zh-Hant-TW", "C1"),
+    ],
+)
+async def test_what_the_service_says_is_used_if_it_can_be_sent(
+    headers: list[tuple[str, str]], market: str | None, client_id: str | None
+) -> None:
+    """Market and client of the first answer never fail the checks for what users give."""
+    asked: list[httpx.Request] = []
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    handler = serving(Shelf(pictures(5)), headers=encoded, asked=asked)
+    async with session_for(handler) as session:
+        pager = session.iter_images("boat", page_size=3)
+        assert len(await taken(pager)) == 5
+        outcomes = await session.search_all(["boat"], limit=5, count=3)
+    assert [len(outcome.images) for outcome in outcomes] == [5]
+    assert asked[1].url.params.get("mkt") == market
+    assert asked[1].headers.get("X-MSEdge-ClientID") == client_id
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -281,11 +282,48 @@ def test_key_file_with_a_byte_order_mark_is_read(data: bytes, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("variables", [{}, {"KEY": "", "URL": "", "KEY_FILE": ""}])
-def test_an_empty_environment_is_the_local_service(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing set, or nothing but empty texts: the library answers itself."""
+@pytest.mark.parametrize("others", [(), ("BING_SEARCH_V7_ENDPOINT", "BING_SEARCH_V7_SUBSCRIPTION_KEY")])
+def test_from_env_without_a_service_names_the_variables(
+    variables: dict[str, str], others: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing key must not make a program search artwork. Microsoft's own variables are not read, but named."""
     _set(monkeypatch, **variables)
-    session = ImageSearchSession.from_env()
+    for name in ("BING_SEARCH_V7_ENDPOINT", "BING_SEARCH_V7_SUBSCRIPTION_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in others:
+        monkeypatch.setenv(name, KEY)
+    with pytest.raises(InvalidRequestError) as caught:
+        ImageSearchSession.from_env()
+    named = re.findall(r"BING_[A-Z0-9_]+", str(caught.value).partition(" Set ")[0])
+    assert named == ["BING_IMAGES_KEY", "BING_IMAGES_KEY_FILE", "BING_IMAGES_URL", *others]
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["local:", " LOCAL: "])
+@pytest.mark.parametrize("key", [None, KEY])
+def test_from_env_local_is_the_built_in_service(url: str, key: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a key or without, and with the options of a program that usually searches elsewhere."""
+    _set(monkeypatch, URL=url, **({} if key is None else {"KEY": key}))
+    session = ImageSearchSession.from_env(market="en-US", trust_env=True, proxy="http://proxy.example:8080")
     assert repr(session) == "<ImageSearchSession on http://local.bing-images/v7.0>"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["nope", "nope/deeper", "file.png/nope", "file.png"])
+async def test_local_without_its_folder_names_it(name: str, tmp_path: Path) -> None:
+    """A folder that is missing, or is none."""
+    (tmp_path / "file.png").write_bytes(b"no picture")
+    session = ImageSearchSession.local(tmp_path / name)
+    with pytest.raises(InvalidRequestError, match=re.escape(repr(str(tmp_path / name))[:60])) as caught:
+        await session.__aenter__()
+    assert caught.value.parameter == "folder"
+
+
+@pytest.mark.parametrize("folder", [5, b"/tmp", True, ["/tmp"]])
+def test_local_refuses_what_is_no_path(folder: Any) -> None:
+    """Before anything is opened."""
+    with pytest.raises(InvalidRequestError, match="folder="):
+        ImageSearchSession.local(folder)
 
 
 def _refused_file(path: str) -> Callable[[Path], str]:

@@ -19,7 +19,7 @@ from typing import Literal
 import anyio
 
 from .._protocol.messages import Reply
-from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError
+from ..errors import BingImagesError, ConnectionFailedError, ServiceUnavailableError, SessionStateError
 from ..events import BreakerChanged, Dispatcher
 from .call import AttemptAborted, Call, InFlight, Send
 from .classification import failure_of, is_transient, was_sent_and_failed
@@ -157,7 +157,7 @@ class CircuitBreaker:
 
 def _proves_response(error: BaseException) -> bool:
     """Return true if the service sent a response, though not one that can be used. A bad certificate is not one."""
-    return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError)
+    return isinstance(error, BingImagesError) and not isinstance(error, ConnectionFailedError | SessionStateError)
 
 
 class _Stall:

@@ -64,6 +64,8 @@ def was_sent_and_failed(call: Call, error: BaseException) -> bool:
     """
     if call.state.sent is None:
         return False
+    if isinstance(error, ConnectionFailedError) and error.limit is not None:
+        return False  # there was no room for a connection in this process
     if isinstance(error, BingImagesError):
         return is_transient(error, call.endpoint)
     return anyio.current_time() >= call.deadline

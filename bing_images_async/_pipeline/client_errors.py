@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 import sys
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from .._transport.proxy import ProxyRefusedError
 from ..errors import (
@@ -23,6 +26,15 @@ _RETRYABLE_PROXY_STATUSES: Final = frozenset({500, 502, 503, 504})
 
 _CLIENT: Final = frozenset({"httpx", "httpx2", "idna", "encodings"})
 """Packages in which an `AsyncClient` parses URLs."""
+
+_LIMITS: Final = {
+    errno.EMFILE: "open files of this process; see ulimit -n",
+    errno.ENFILE: "open files of this machine",
+    errno.ENOBUFS: "memory for sockets",
+    errno.ENOMEM: "memory",
+    errno.EADDRNOTAVAIL: "local addresses and ports",
+}
+"""Errors of the operating system if a process has no resources for another connection, and the resource."""
 
 _SEND_STEP: Final = f"{__package__}.send"
 
@@ -52,7 +64,13 @@ def translate(fault: BaseException, module: ModuleType, redaction: Redaction) ->
     message = redaction.of_text(str(fault))
     described = f"{type(fault).__name__}: {message}" if message else type(fault).__name__
     error: BingImagesError
-    if isinstance(fault, module.TimeoutException | TimeoutError):
+    if (limit := _limit_of(fault)) is not None:
+        error = ConnectionFailedError(
+            f"No connection: out of {_LIMITS[limit]} ({errno.errorcode[limit]}). "
+            "Lower max_concurrency, use one session for all tasks, or raise the limit.",
+            limit=errno.errorcode[limit],
+        )
+    elif isinstance(fault, module.TimeoutException | TimeoutError):
         error = AttemptTimeoutError(f"The service did not answer in time ({described}).")
     elif isinstance(fault, module.InvalidURL | module.UnsupportedProtocol):
         error = InvalidRequestError(f"base_url cannot be used ({described}).", parameter="base_url")
@@ -79,13 +97,38 @@ def translate(fault: BaseException, module: ModuleType, redaction: Redaction) ->
 
 def find(fault: BaseException | None, kind: type[E]) -> E | None:
     """Return the first error of class `kind` among `fault`, its causes and its contexts."""
-    seen: set[int] = set()
-    while fault is not None and id(fault) not in seen:
-        if isinstance(fault, kind):
-            return fault
-        seen.add(id(fault))
-        fault = fault.__cause__ or fault.__context__
-    return None
+    return next((error for error in _errors_behind(fault) if isinstance(error, kind)), None)
+
+
+def _errors_behind(fault: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the errors that caused it, and the members of groups among them."""
+    pending, seen = [fault], set[int]()
+    while pending:
+        error = pending.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        pending.append(error.__cause__ or error.__context__)
+        if isinstance(error, BaseExceptionGroup):
+            pending += cast("BaseExceptionGroup[BaseException]", error).exceptions
+
+
+def _limit_of(fault: BaseException) -> int | None:
+    """Return the error number of the resource limit of this process that prevented a connection, if any.
+
+    An address that is not available counts only if no other attempt failed in another way: on a machine without
+    IPv6 every attempt with IPv6 ends like that.
+    """
+    errors = [error for error in _errors_behind(fault) if isinstance(error, OSError) and error.errno is not None]
+    if any(isinstance(error, socket.gaierror) for error in errors):
+        try:
+            socket.socket().close()
+        except OSError as error:  # a resolver without a socket reports an unknown name
+            errors = [error]
+    numbers = [error.errno for error in errors]
+    others = [number for number in numbers if number != errno.EADDRNOTAVAIL]
+    return next((number for number in others or numbers if number in _LIMITS), None)
 
 
 def _is_of_network(fault: BaseException, module: ModuleType) -> bool:

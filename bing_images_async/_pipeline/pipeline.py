@@ -129,6 +129,10 @@ class Pipeline:
         """Fetch a file from the service's own host within the call's deadline. No limit and no budget counts it."""
         return await self._deadline(call, self._send.fetch)
 
+    def close(self) -> None:
+        """End every call with `SessionStateError`."""
+        self._deadline.close()
+
     @contextmanager
     def watch(self, call: Call, question: CommonParams) -> Generator[None]:
         """Count `call`, emit its events, and set `attempts` and `reason` of its error."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-__all__ = ["Reply", "Request", "Upload"]
+__all__ = ["Reply", "Request", "Upload", "repeated_once"]
 
 
 @frozen
@@ -46,3 +46,12 @@ class Reply:
     def trace_id(self) -> str | None:
         """Log id of the service: `BingAPIs-TraceId`, or `apim-request-id` of older gateways."""
         return self.headers.get("bingapis-traceid") or self.headers.get("apim-request-id")
+
+
+def repeated_once(text: str) -> str:
+    """Return the value of a header that was sent several times with the same value, joined by commas."""
+    parts = [part.strip() for part in text.split(",")]
+    for size in range(1, len(parts) // 2 + 1):
+        if parts == parts[:size] * (len(parts) // size):
+            return ", ".join(parts[:size])
+    return text.strip()

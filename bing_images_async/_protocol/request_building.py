@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+import idna
 from attrs import frozen
 
 from .. import _validation as checks
@@ -24,6 +25,9 @@ _OPERATION = re.compile(r"/images/(search|details|trending)$", re.ASCII)
 _COGNITIVE = (".cognitive.microsoft.com", ".cognitiveservices.azure.com")
 _MICROSOFT = (".microsoft.com", ".cognitiveservices.azure.com")
 _PLAIN = re.compile(r"[!-\[\]-~]+", re.ASCII)  # printable, without blanks and backslashes
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
+_LONGEST_HOST = 253
+_IPV4_LIKE = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
@@ -62,6 +66,10 @@ class Service:
             raise checks.refuse("base_url", base_url, f"it cannot be read as a URL ({fault})") from None
         if url.scheme not in {"http", "https"} or not host or not _PLAIN.fullmatch(text):
             raise checks.refuse("base_url", base_url, "it must be an http(s) URL in ASCII, with a host")
+        try:
+            _check_host(host, is_bracketed="[" in url.netloc)
+        except ValueError as fault:
+            raise checks.refuse("base_url", base_url, f"there can be no host {host[:60]!r} ({fault})") from None
         if url.fragment:
             raise checks.refuse("base_url", base_url, "it must have no fragment")
         path = _OPERATION.sub("", url.path.rstrip("/"))
@@ -102,6 +110,23 @@ class Service:
                 "Use https://, or allow_http=True if the way is safe.",
                 parameter="base_url",
             )
+
+
+def _check_host(host: str, *, is_bracketed: bool) -> None:
+    """Raise `ValueError` for what is neither an IP address nor a host name (RFC 1123, section 2.1; RFC 5890).
+
+    Underscores are allowed: names of containers have them.
+    """
+    name = host.removesuffix(".")
+    if is_bracketed or _IPV4_LIKE.fullmatch(name):
+        ip_address(host)
+        return
+    labels = name.split(".")
+    if len(name) > _LONGEST_HOST or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("labels have 1 to 63 letters, digits and hyphens")
+    for label in labels:
+        if label.lower().startswith("xn--"):
+            idna.decode(label)
 
 
 def build(

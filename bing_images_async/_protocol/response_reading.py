@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -10,7 +11,7 @@ from ..models import Answer, Attempt, ImageInsights, Problem, ResponseMeta
 from .decoding import DecodingError, described, structure, wire_names
 from .error_mapping import api_error, embedded_error
 from .json import NotJsonError, TooManyValuesError, parse
-from .messages import Reply
+from .messages import Reply, repeated_once
 
 fast_decoding: ModuleType | None
 try:
@@ -83,13 +84,19 @@ def _meta(reply: Reply, attempts: tuple[Attempt, ...], elapsed: float) -> Respon
     return ResponseMeta(
         status=reply.status,
         trace_id=reply.trace_id,
-        market=headers.get("bingapis-market"),
-        client_id=headers.get("x-msedge-clientid"),
-        session_id=headers.get("bingapis-sessionid"),
+        market=_header(headers, "bingapis-market"),
+        client_id=_header(headers, "x-msedge-clientid"),
+        session_id=_header(headers, "bingapis-sessionid"),
         headers=headers,
         attempts=attempts,
         elapsed=elapsed,
     )
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    """Return the value of a header; `None` if there is none, or an empty one."""
+    value = headers.get(name)
+    return value if value is None else repeated_once(value) or None
 
 
 def _parsed(reply: Reply) -> tuple[dict[str, Any], str | None]:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from .messages import repeated_once
+
 __all__ = ["LONGEST_QUOTA_WAIT", "LONGEST_RATE_LIMIT_WAIT", "quota_refill", "retry_after", "wait_in_message"]
 
 LONGEST_RATE_LIMIT_WAIT: Final = 3600.0
@@ -34,23 +36,14 @@ def retry_after(headers: Mapping[str, str], *, clock: Callable[[], float] = _now
     A date is compared with the `Date` of the same response, or with `clock` if that cannot be read
     (RFC 9110, section 6.6.1).
     """
-    asked = _once(headers.get("retry-after", ""))
+    asked = repeated_once(headers.get("retry-after", ""))
     if _SECONDS.fullmatch(asked):
         return min(float(asked), LONGEST_QUOTA_WAIT)
     until = _http_date(asked)
     if until is None:
         return None
-    sent = _http_date(_once(headers.get("date", "")))
+    sent = _http_date(repeated_once(headers.get("date", "")))
     return min(max(0.0, until - (clock() if sent is None else sent)), LONGEST_QUOTA_WAIT)
-
-
-def _once(text: str) -> str:
-    """Return the single value of a header that was sent several times, if all values are the same."""
-    parts = [part.strip() for part in text.split(",")]
-    for size in range(1, len(parts) // 2 + 1):
-        if parts == parts[:size] * (len(parts) // size):
-            return ", ".join(parts[:size])
-    return text.strip()
 
 
 def _http_date(text: str) -> float | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 
 import anyio
 import anyio.to_thread
+import httpcore
 import httpx
 
 from ..errors import InvalidRequestError
@@ -31,7 +33,8 @@ class TLSContext:
     async def get(self) -> ssl.SSLContext:
         """The context, the same for every connection.
 
-        Raises `InvalidRequestError` if the certificates of `verify` or of the environment cannot be loaded.
+        Raises `InvalidRequestError` if the certificates of `verify` or of the environment cannot be loaded, and
+        `httpcore.ConnectError` if this process can open no more files.
         """
         if self._context is not None:
             return self._context
@@ -49,6 +52,8 @@ class TLSContext:
                 return ssl.create_default_context(cafile=self._verify)
             return httpx.create_ssl_context(trust_env=self._trust_env)
         except (OSError, ValueError) as fault:
+            if isinstance(fault, OSError) and fault.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                raise httpcore.ConnectError(str(fault)) from fault
             raise InvalidRequestError(
                 f"{self._source()} cannot be used: the certificates cannot be loaded ({fault}). "
                 "It must be a file of PEM certificates, a folder of hashed ones, or an ssl.SSLContext.",

@@ -12,7 +12,7 @@ import click
 from attrs import frozen
 from cloup import option, option_group
 
-from .._config import environment
+from .._config import LOCAL_URL, environment
 from .._protocol.request_building import Service as Address
 from .._session import DEFAULT_BASE_URL, LOCAL_ORIGIN, ImageSearchSession
 from .progress_bar import ProgressBar
@@ -46,7 +46,10 @@ class Service:
     @property
     def is_local(self) -> bool:
         """Whether it runs in this process. Raises `InvalidRequestError` if the environment contradicts itself."""
-        return self.folder is not None or environment() == (None, None)
+        if self.folder is not None:
+            return True
+        key, url = environment()
+        return url == LOCAL_URL or (key is None and url is None)
 
     @property
     def is_catalogue(self) -> bool:
@@ -116,7 +119,7 @@ async def open_session(service: Service, **settings: Any) -> AsyncGenerator[Imag
             else:
                 with emulator_required():
                     session = ImageSearchSession.local(service.folder, progress=bar.report, **options)
-            if service.is_catalogue:
+            if service.is_catalogue and environment()[1] is None:
                 print_error("No key and no URL are set: searching the local catalogue (OpenMoji artwork).")
             await stack.enter_async_context(session)
         yield session

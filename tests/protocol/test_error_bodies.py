@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import bodies
@@ -89,7 +90,7 @@ def test_the_gateways_errors(body: Any, code: str, status: int, kind: Kind) -> N
     assert str(error).startswith(f"HTTP {status}{shown}: Said so.")
 
 
-@pytest.mark.parametrize("body", [b"", b" \r\n", bodies.HTML, b"Bad Gateway", b"\xff\xfe", b"[1]", b"{}", b'"no"'])
+@pytest.mark.parametrize("body", [b"", b" \r\n", bodies.HTML, b"Bad Gateway", b"\xff\xfe", b"[1]", b"{}"])
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -102,8 +103,116 @@ def test_a_body_that_says_nothing_does_not_hide_the_status(body: bytes, status: 
     """HTML of an edge, no body at all, no JSON: the class and the advice are there all the same."""
     error = raised(Reply(status, {}, body))
     advice = f" {kind.advice}" if kind.advice else ""
-    assert (type(error), str(error)) == (kind, f"HTTP {status}.{advice}")
+    assert type(error) is kind
+    assert re.fullmatch(rf"HTTP {status}(: the body begins with '.+')?\.{re.escape(advice)}", str(error))
+    assert ("begins with" in str(error)) == bool(body.strip())
     assert (error.status, error.code, error.message, error.trace_id) == (status, None, None, None)
+
+
+OTHER_SHAPES: list[tuple[Any, str | None, str]] = [
+    ({"message": "You are not subscribed."}, None, "You are not subscribed."),
+    ({"Message": "You are not subscribed."}, None, "You are not subscribed."),
+    ({"error": "Not subscribed."}, None, "Not subscribed."),
+    ({"error": "invalid_client", "error_description": "Who is that?"}, "invalid_client", "Who is that?"),
+    ({"error": "Forbidden", "message": "Not this one.", "status": 403}, "Forbidden", "Not this one."),
+    ({"type": "about:blank", "title": "No credit.", "detail": "30 are left."}, "No credit.", "30 are left."),
+    ({"title": "No credit.", "status": 403}, "403", "No credit."),
+    ({"error": {"code": 104, "type": "closed", "info": "It is closed."}}, "104", "It is closed."),
+    ({"error": {"code": None, "message": None, "info": "It is closed."}}, None, "It is closed."),
+    ({"fault": {"faultstring": "Closed.", "detail": {"errorcode": "a.b"}}}, None, "Closed."),
+    ({"detail": [{"loc": ["q"], "msg": "field required", "type": "missing"}]}, "missing", "field required"),
+    ({"errors": [{"status": "403", "title": "Closed", "detail": "It is closed."}]}, "Closed", "It is closed."),
+    ({"errors": ["It is closed."]}, None, "It is closed."),
+    ([{"error": {"message": "It is closed."}}], None, "It is closed."),
+    ("It is closed.", None, "It is closed."),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "message"), OTHER_SHAPES)
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+def test_api_error_of_other_gateways_has_their_text(status: int, body: Any, code: str | None, message: str) -> None:
+    """The common names for an error's text and code, in the common places."""
+    error = raised(bodies.reply(body, status))
+    assert (error.code, error.message) == (code, message)
+    assert message in str(error)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "Text/Plain; charset=utf-8"])
+def test_api_error_plain_text_is_the_message(content_type: str) -> None:
+    """Of a long one the beginning."""
+    error = raised(Reply(400, {"content-type": content_type}, b" count must be <= 50\n"))
+    assert error.message == "count must be <= 50"
+    assert str(error).startswith("HTTP 400: count must be <= 50.")
+    long = raised(Reply(400, {"content-type": content_type}, b"x" * 2**20))
+    assert long.message == "x" * 500 + "…"
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"count must be <= 50", "'count must be <= 50'"),
+        (b"<html><head><style>b{}</style><title>No</title></head><body><p>Not here</body>", "'No Not here'"),
+        (b'{"ok": false, "why": {"so": 1}}', '\'{"ok": false, "why": {"so": 1}}\''),
+        (b"\x1b[2Jgone", "'\\x1b[2Jgone'"),
+        (b"y" * 2**20, "'" + "y" * 200 + "'"),
+    ],
+)
+def test_api_error_without_a_known_text_shows_the_body(body: bytes, shown: str) -> None:
+    """Its first characters, without markup, with control characters escaped."""
+    error = raised(Reply(400, {}, body))
+    assert error.message is None
+    assert str(error).startswith(f"HTTP 400: the body begins with {shown}")
+
+
+USED_UP: list[Any] = [
+    {"message": "You have exceeded the MONTHLY quota for Requests on your current plan, BASIC."},
+    {"message": "You have exceeded the DAILY quota. Try again in 3600 seconds."},
+    {"statusCode": 429, "message": "Out of call volume quota. Quota will be replenished in 22.14:18:12."},
+    {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota, please check your plan."}},
+    {"error": "Your account has run out of searches."},
+    {"success": False, "error": {"code": 104, "type": "monthly_limit_reached", "info": "Your monthly volume is used."}},
+    {"error": {"code": 429, "message": "Quota exceeded for 'Queries' and limit 'Queries per day'"}},
+    {"error": "quota_exceeded", "error_description": "500 requests per month"},
+    {"title": "Total quota reached", "status": 429},
+    {"errors": [{"code": "RateLimitExceeded", "message": "The yearly limit is reached."}]},
+    b"Daily limit reached",
+]
+
+
+@pytest.mark.parametrize("body", USED_UP)
+@pytest.mark.parametrize("status", [402, 403, 429])
+def test_api_error_of_a_long_quota_is_quota_exhausted(status: int, body: Any) -> None:
+    """A quota of days, months or in total is no pace: neither slowing down nor trying again helps."""
+    error = raised(bodies.reply(body, status))
+    assert type(error) is errors.QuotaExhaustedError
+    assert error.status == status
+    assert "larger plan" in str(error)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Too many requests",
+        "API rate limit exceeded",
+        "Rate limit is exceeded. Try again in 26 seconds.",
+        "You have exceeded the rate limit per minute for your plan, BASIC",
+        "You have exceeded the HOURLY quota",
+        "Quota exceeded for 'Queries' and limit 'Queries per minute'",
+        "The limit is 5 requests per 10 seconds",
+        "Too many requests. Retry after 2 days",
+        "Slow down",
+    ],
+)
+def test_api_error_of_a_rate_stays_rate_limited(message: str) -> None:
+    """Periods up to an hour pass by themselves."""
+    assert type(raised(bodies.reply({"message": message}, 429))) is errors.RateLimitedError
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 500, 503])
+def test_api_error_of_other_statuses_is_no_quota(status: int) -> None:
+    """The status says already that it is something else."""
+    error = raised(bodies.reply({"message": "freshness: Day, Week or Month; limits: 150"}, status))
+    assert not isinstance(error, errors.QuotaExhaustedError)
 
 
 @pytest.mark.parametrize("body", [bodies.RETIRED, b"", bodies.HTML], ids=["gone", "empty", "html"])
@@ -195,9 +304,9 @@ def test_long_words_are_cut_in_the_text_and_whole_on_the_attribute() -> None:
         {"statusCode": None, "message": "no code"},
     ],
 )
-def test_a_shape_that_is_none_of_the_four_says_nothing(body: Any) -> None:
-    """With status 400 it is a bad request without words; with 200 it is malformed."""
-    assert str(raised(bodies.reply(body, 400))) == f"HTTP 400. {errors.BadRequestError.advice}"
+def test_a_shape_that_is_none_of_the_four_is_no_error_with_status_200(body: Any) -> None:
+    """With status 400 it is a bad request whatever it says; with 200 it is malformed."""
+    assert type(raised(bodies.reply(body, 400))) is errors.BadRequestError
     assert type(raised(bodies.reply(body, 200))) is MalformedResponseError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import pytest
 from hypothesis import given, strategies as st
 
@@ -62,6 +63,45 @@ def test_a_base_url_is_read_once(text: str) -> None:
     service = Service.at(text)
     assert Service.at(service.base) == service
     assert service.base.startswith(service.origin)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "xn--.test", "XN--.test", "xn--a.test", "gateway.xn--.test", "a.xn--zz-zz", "xn--zz-zz.xn--", "a..b", ".test",
+        ".", "a" * 64, f"{'a' * 63}.{'b' * 64}.test", ".".join(["label"] * 43), "999.1.1.1", "1.2.3.4.", "127.0.0.256",
+        "a%20b", "a,b", "a;b", "a'b", "a(b", "a*b.test", "a$b", "[v1.a:b]", "[v1.a]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ["{}", "http://{}", "https://{}:8443/v7.0"])
+def test_service_at_refuses_what_is_no_host(host: str, text: str) -> None:
+    """httpx, idna and the resolver each raise errors of their own for these, at the first request."""
+    with pytest.raises(InvalidRequestError, match="base_url") as caught:
+        Service.at(text.format(host))
+    assert caught.value.parameter == "base_url"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "xn--80ak6aa92e.com", "XN--BCHER-KVA.example", "images_7", "-a.test", "gateway.test.", "7.example", "a" * 63,
+        "127.1", "0x7f.1", "[fe80::1%25eth0]", "[::ffff:1.2.3.4]",
+    ],
+)  # fmt: skip
+def test_service_at_accepts_odd_hosts(host: str) -> None:
+    """What resolvers or networks may know."""
+    assert httpx.URL(Service.at(f"http://{host}").base).host
+
+
+@given(st.from_regex(r"[!-.:-~]{1,12}", fullmatch=True) | st.text(max_size=12).map(lambda text: f"xn--{text}.test"))
+def test_service_at_accepts_only_hosts_that_httpx_can_read(host: str) -> None:
+    """A session that could be made raises no foreign exception because of its host."""
+    try:
+        service = Service.at(f"http://{host}/v7.0")
+    except InvalidRequestError:
+        return
+    url = httpx.URL(service.base)
+    assert (url.host, url.path) != ("", "")
 
 
 @pytest.mark.parametrize(
