@@ -1,12 +1,13 @@
 """Async client for the Image Search API v7. Where to find what:
 
-_session.py      ImageSearchSession: the three endpoints, life and settings of a session
-params.py        questions: what can be asked, checked before anything is sent
-models/          answers: one file per endpoint, and what they share
-errors.py        everything that can go wrong, as a tree
-_wire/           bytes to objects and back; no I/O
-_flow/           a call on its way: the chain and its links
-testing/         for the tests of your own code            emulator/  a v7 service of our own
+_session.py      ImageSearchSession: endpoints, life and siblings; _config.py defines its options
+params/          questions, checked before anything is sent
+models/          answers: one file per endpoint
+errors.py        what can go wrong, as a tree             events.py    what happened, for observers
+_protocol/       requests and answers as plain data, no I/O
+_pipeline/       the way of one call: deadline, retries, limits, send (pipeline.py lists the steps)
+_transport/      connections below httpx
+testing/         for the tests of your code               emulator/    an Image Search v7 service
 cli/             the command `bing-images`
 """
 
@@ -96,7 +97,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`testing` is imported when it is first used: it is nobody's business at run time."""
+    """Import `testing` when it is first used: programs do not need it."""
     if name == "testing":
         return import_module(".testing", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The words of a deadlock: who waits, and where."""
+"""The error of a deadlock, and its message: which tasks wait, and where."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from inspect import getmodule
 from types import FrameType
 from typing import Any
 
-__all__ = ["deadlock"]
+__all__ = ["DeadlockError", "deadlock"]
 
 _MACHINERY = {"anyio", "asyncio", "trio"}
+
+
+class DeadlockError(BaseException):
+    """Every task waits, no timer is set, and nothing arrived: the program would hang for ever.
+
+    The message names the tasks and the lines they wait at. No `Exception`, so that code under test which retries
+    or logs whatever fails cannot swallow it.
+    """
 
 
 def deadlock(now: float, tasks: Iterable[tuple[str, Any]]) -> str:
