@@ -323,6 +323,16 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not heading or heading in anchors(there), f"{document.name} links to {target}"
 
 
+_PATH = re.compile(r"(?:bing_images_async|benchmarks|docs|examples|tests|\.ci)/[\w./-]*")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_paths_exist(document: Path) -> None:
+    """Each path in backticks that begins with a folder of the repository."""
+    paths = [span for span in _SPAN.findall(prose(document)) if _PATH.fullmatch(span)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def anchors(document: Path) -> set[str]:
     """The headings of a document as GitHub makes anchors of them."""
     headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
