@@ -1,7 +1,9 @@
-"""The house is in order: who may import whom, what is public, and how long a file may be.
+"""Layers and public names: which module may import which, which packages are used where, and what `__all__` lists.
 
-`docs/design.md` explains the floors. Imports are read from the source, so that lazy ones count as
-well; those under `TYPE_CHECKING` do not exist at run time and do not count.
+Imports are read from the source, so lazy ones count as well; those under `TYPE_CHECKING` do not exist at run time
+and do not count. The table of floors in `docs/design.md` is made here:
+
+    python tests/test_architecture.py
 """
 
 from __future__ import annotations
@@ -12,47 +14,65 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from importlib import metadata
 from pathlib import Path
 
+import attrs
 import pytest
 
 import bing_images_async
 
 PACKAGE = "bing_images_async"
 ROOT = Path(bing_images_async.__file__).parent
+DESIGN = ROOT.parent / "docs" / "design.md"
 FILES = sorted(ROOT.rglob("*.py"))
 
-FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"_version", "errors"}),
-    frozenset({"_validation", "events", "models"}),
-    frozenset({"params"}),
-    frozenset({"_protocol", "_transport"}),
-    frozenset({"_pipeline"}),
-    frozenset({"_config", "_fan_out", "_lifecycle", "_logging", "_pagination", "_upload"}),
-    frozenset({"_session"}),
-    frozenset({"", "__main__", "cli", "emulator", "testing"}),
+
+@attrs.frozen
+class Floor:
+    """Modules and packages that may import each other, as far as there is no cycle, and those of lower floors."""
+
+    names: tuple[str, ...]
+    """`""` is the package's own `__init__`."""
+    purpose: str
+
+
+FLOORS = (
+    Floor(("errors", "events", "models", "_validation", "_version"), "what is returned, raised and reported"),
+    Floor(("params",), "what can be asked, checked before anything is sent"),
+    Floor(
+        ("_protocol", "_transport"),
+        "`_protocol`: requests and answers as plain data, no I/O; `_transport`: connections below httpx",
+    ),
+    Floor(("_pipeline",), "one call: deadline, retries, limits, send"),
+    Floor(
+        ("_config", "_fan_out", "_lifecycle", "_logging", "_pagination", "_upload"),
+        "parts of a session: options, life, many pages, many queries",
+    ),
+    Floor(("_session",), "the session"),
+    Floor(("", "__main__", "cli", "emulator", "testing"), "public names; what is built on the library"),
 )
-"""From the ground up. A module imports from lower floors and from its own package; `""` is the front door."""
+"""From the lowest."""
 
-HTTPX = ("_transport", "_pipeline.pipeline", "_pipeline.send", "_session")
-"""All of the client that may import httpx; the packages of the top floor may as well."""
-TOP = ("testing", "cli", "emulator")
+UPWARD = {"_session": {"emulator.local"}}
+"""Imports of a higher floor that are allowed: `ImageSearchSession.local()` opens the service of our own."""
 
-LONGEST = 350
-LONG: dict[str, str] = {
-    "_session.py": "the public methods with their docstrings; what they do is elsewhere",
-    "_protocol/decoding.py": "one converter: its hooks, the fields of models, partial decoding",
-    "emulator/catalogue/sqlite_catalogue.py": "one class: the catalogue as a table of columns",
+USERS = {
+    "httpx": {"_transport.client", "_transport.tls", "_pipeline.pipeline", "_pipeline.send", "_session"},
+    "httpcore": {"_transport"},
+    "httptools": {"_transport.parser"},
+    "cattrs": {"_protocol.decoding"},
+    "msgspec": {"_protocol.fast_decoding", "_protocol.json"},
 }
-"""Files that may be longer, and why."""
+"""Modules, or packages with all their modules, that may import a package. The top floor may import any of them."""
 
 PUBLIC = ("", "errors", "events", "models", "params", "testing", "emulator", "cli")
 
 
 def dotted(file: Path) -> str:
-    """`_transport.pool` for `_transport/pool.py`, `models` for `models/__init__.py`, nothing for the front door."""
+    """`_transport.pool` for `_transport/pool.py`, `models` for `models/__init__.py`, nothing for the package's own."""
     parts = list(file.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -60,13 +80,17 @@ def dotted(file: Path) -> str:
 MODULES = {dotted(file): file for file in FILES}
 
 
+def unit_of(module: str) -> str:
+    """`_transport` for `_transport.pool`: what stands on a floor."""
+    return module.partition(".")[0]
+
+
 def floor_of(module: str) -> int:
     """The number of a module's floor, from 0; a module that is on none fails the test."""
-    top = module.partition(".")[0]
     for number, floor in enumerate(FLOORS):
-        if top in floor:
+        if unit_of(module) in floor.names:
             return number
-    pytest.fail(f"{module} is on no floor: write it into FLOORS")
+    pytest.fail(f"{module} is on no floor: add it to FLOORS")
 
 
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -116,67 +140,110 @@ def imports_any(module: str, *packages: str) -> bool:
     return bool({name.partition(".")[0] for name in imports(module)} & set(packages))
 
 
+def cycle_in(graph: Mapping[str, Collection[str]]) -> list[str]:
+    """The nodes of a cycle, the first one again at the end; empty if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def floors_table() -> str:
+    """The table of `docs/design.md`, the highest floor first."""
+    lines = ["| floor | modules | purpose |", "|--:|---|---|"]
+    for number, floor in reversed(list(enumerate(FLOORS))):
+        names = ", ".join(f"`{name or '__init__'}`" for name in floor.names)
+        lines.append(f"| {number} | {names} | {floor.purpose} |")
+    return "\n".join(lines)
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_go_down(module: str) -> None:
-    """A module imports from lower floors only, or from its own package."""
-    own = module.partition(".")[0]
-    top = len(FLOORS) - 1
-    upward = {
-        other
-        for other in own_imports(module)
-        if other.partition(".")[0] != own and floor_of(other) >= floor_of(module) and floor_of(module) != top
-    }
-    allowed = {"emulator.local"} if module == "_session" else set[str]()  # inside `local()`
-    assert upward - allowed == set()
+def test_module_imports_nothing_from_a_higher_floor(module: str) -> None:
+    upward = {other for other in own_imports(module) if floor_of(other) > floor_of(module)}
+    assert upward <= UPWARD.get(module, set())
 
 
-def test_only_testing_the_command_line_and_local_sessions_know_the_emulator() -> None:
-    """A client does not need a service of its own."""
-    knowing = {
+def test_modules_import_each_other_in_no_cycle() -> None:
+    assert cycle_in({module: own_imports(module) - {module} for module in MODULES}) == []
+
+
+def test_packages_import_each_other_in_no_cycle() -> None:
+    """Modules without a cycle may still make one of packages."""
+    graph: dict[str, set[str]] = {}
+    for module in MODULES:
+        graph.setdefault(unit_of(module), set()).update(map(unit_of, own_imports(module)))
+    assert cycle_in({unit: others - {unit} for unit, others in graph.items()}) == []
+
+
+def test_cycle_is_found() -> None:
+    """Or the tests above could not fail."""
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) != []
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "d": {"a"}}) == []
+
+
+def test_every_name_of_a_floor_exists() -> None:
+    assert {name for floor in FLOORS for name in floor.names} == set(map(unit_of, MODULES))
+
+
+def test_design_has_the_table_of_floors() -> None:
+    """Print it with `python tests/test_architecture.py`."""
+    assert floors_table() in DESIGN.read_text("utf-8")
+
+
+def test_transport_and_protocol_are_independent() -> None:
+    """The transport is of use to any protocol, and the protocol to any transport."""
+    for module in MODULES:
+        if unit_of(module) == "_transport":
+            assert {unit_of(name) for name in own_imports(module)} <= {"_transport", "errors"}, module
+        if unit_of(module) == "_protocol":
+            assert "_transport" not in {unit_of(name) for name in own_imports(module)}, module
+
+
+def test_emulator_is_imported_by_testing_cli_and_local_sessions_only() -> None:
+    """A client needs no service of its own."""
+    users = {
         module
         for module in MODULES
         if module.partition(".")[0] != "emulator"
         and any(n.partition(".")[0] == "emulator" for n in own_imports(module))
     }
-    assert {name.partition(".")[0] for name in knowing} <= {"testing", "cli", "_session"}
+    assert {name.partition(".")[0] for name in users} <= {"testing", "cli", "_session"}
 
 
-def test_the_emulator_knows_no_client() -> None:
-    """Of the library it uses the models and the parameters' words at most, so that it cannot copy a mistake."""
+def test_emulator_imports_no_client() -> None:
+    """Models and parameter names at most, so that it cannot share a mistake of the client."""
     for module in MODULES:
         if module.partition(".")[0] == "emulator":
             foreign = {name.partition(".")[0] for name in own_imports(module)} - {"emulator"}
-            assert foreign <= {"models", "params", "_enums", "_version"}, module
+            assert foreign <= {"models", "params", "_version"}, module
 
 
-def test_httpx_stays_where_requests_are_sent() -> None:
-    """All else deals in plain data."""
-    using = {module for module in MODULES if imports_any(module, "httpx")}
-    assert {module for module in using if not module.startswith((*HTTPX, *TOP))} == set()
+@pytest.mark.parametrize("package", USERS)
+def test_package_is_imported_only_where_it_belongs(package: str) -> None:
+    """All else deals in plain data. What is built on the library may use what it likes."""
+    users = {module for module in MODULES if imports_any(module, package) and floor_of(module) < len(FLOORS) - 1}
+    assert users
+    assert {module for module in users if not USERS[package] & {module, unit_of(module)}} == set()
 
 
-def test_httpcore_stays_in_the_transport() -> None:
-    """Whatever speaks HTTP stands in one package."""
-    using = {module for module in MODULES if imports_any(module, "httpcore", "h11", "httptools")}
-    assert {module for module in using if not module.startswith(("_transport", "emulator"))} == set()
-
-
-def test_no_backend_is_named_outside_testing() -> None:
-    """Whatever waits, waits through anyio."""
+def test_no_backend_is_imported_outside_testing() -> None:
+    """All waiting is done through anyio."""
     naming = {module for module in MODULES if imports_any(module, "asyncio", "trio", "sniffio")}
     assert {module.partition(".")[0] for module in naming} <= {"testing"}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("_protocol")])
-def test_the_protocol_layer_does_no_io(module: str) -> None:
-    """Bytes to objects and back: nothing to await, no network, no files."""
-    assert not imports_any(module, "anyio", "httpx", "httpcore", "socket", "ssl", "os", "pathlib", "time")
+def test_protocol_does_no_io(module: str) -> None:
+    """Nothing to await, no network, no files."""
+    assert not imports_any(module, "anyio", "httpx", "httpcore", "socket", "ssl", "os", "pathlib")
+    if module != "_protocol.retry_after":  # a default of its argument `clock` (RFC 9110, section 6.6.1)
+        assert not imports_any(module, "time")
     tree = ast.parse(MODULES[module].read_text("utf-8"))
     assert [n for n in ast.walk(tree) if isinstance(n, ast.Await | ast.AsyncFunctionDef | ast.AsyncWith)] == []
 
 
-def test_inside_the_package_imports_are_relative() -> None:
-    """Its name stands in no import statement of its own."""
+def test_imports_inside_the_package_are_relative() -> None:
     for module, file in MODULES.items():
         tree = ast.parse(file.read_text("utf-8"))
         names = [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level == 0]
@@ -184,8 +251,8 @@ def test_inside_the_package_imports_are_relative() -> None:
         assert [name for name in names if name.partition(".")[0] == PACKAGE] == [], module
 
 
-def test_the_walk_sees_imports() -> None:
-    """Relative, nested, lazy and guarded ones; or the tests above would prove nothing."""
+def test_imports_are_found_relative_nested_and_lazy() -> None:
+    """Or the tests above could not fail."""
     assert {"_pipeline.call", "errors", "_protocol.messages"} <= own_imports("_pipeline.send")
     assert "emulator.local" in own_imports("_session")
     assert "emulator" not in own_imports("_session")
@@ -211,8 +278,7 @@ def extras() -> set[str]:
     }
 
 
-def test_the_core_needs_no_extra() -> None:
-    """With every package of the extras out of reach, the library and its public modules can be imported."""
+def test_core_can_be_imported_without_extras() -> None:
     missing = extras()
     assert {"rich", "starlette", "PIL", "pytest", "trio"} <= missing
     script = (
@@ -224,8 +290,8 @@ def test_the_core_needs_no_extra() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
-def test_the_core_imports_no_extra_that_is_there() -> None:
-    """Nor are they imported where they are installed: that is what makes `import` quick."""
+def test_core_imports_no_extra_that_is_installed() -> None:
+    """Importing them would make `import bing_images_async` slow."""
     script = (
         "import sys, anyio, attrs, cattrs, httpcore, httpx, msgspec\n"  # httpx itself imports some, where they are
         f"before = set(sys.modules)\nimport {PACKAGE}\n"
@@ -239,8 +305,7 @@ def test_the_core_imports_no_extra_that_is_there() -> None:
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != "__main__"])
-def test_all_is_sorted_and_true(module: str) -> None:
-    """Every module that says what it offers says it in order, and has it."""
+def test_all_is_sorted_and_its_names_exist(module: str) -> None:
     loaded = importlib.import_module(f"{PACKAGE}.{module}".rstrip("."))
     names = list(getattr(loaded, "__all__", ()))
     assert names == sorted(set(names))
@@ -261,8 +326,7 @@ def test_all_is_complete(module: str) -> None:
     assert own - set(loaded.__all__) == set()
 
 
-def test_the_models_are_all_at_the_front() -> None:
-    """Every model class of the files is offered by the package `models`."""
+def test_models_exports_every_model_class_of_its_files() -> None:
     models = importlib.import_module(f"{PACKAGE}.models")
     offered: set[str] = set()
     for module in MODULES:
@@ -272,8 +336,7 @@ def test_the_models_are_all_at_the_front() -> None:
     assert offered == set(models.__all__)
 
 
-def test_every_module_and_public_name_is_explained() -> None:
-    """A module says what it is for in its first line; what it offers has a docstring."""
+def test_every_module_and_public_name_has_a_docstring() -> None:
     for module, file in MODULES.items():
         if module == "__main__" or not file.read_text("utf-8").strip():
             continue
@@ -285,16 +348,10 @@ def test_every_module_and_public_name_is_explained() -> None:
                 assert value.__doc__, f"{module}.{name}"
 
 
-# --- the files
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_file_is_too_long(file: Path) -> None:
-    """One reason to exist fits into some three hundred lines."""
-    lines = len(file.read_text("utf-8").splitlines())
-    assert lines <= LONGEST or str(file.relative_to(ROOT)) in LONG
-
-
-def test_the_package_says_that_it_is_typed() -> None:
-    """Type checkers read its annotations only with this marker (PEP 561)."""
+def test_package_has_the_marker_of_typed_packages() -> None:
+    """Type checkers read annotations only with it (PEP 561)."""
     assert (ROOT / "py.typed").is_file()
+
+
+if __name__ == "__main__":
+    print(floors_table())

@@ -22,14 +22,17 @@ import click
 import pytest
 
 import bing_images_async
-from bing_images_async import errors
+from bing_images_async import ImageSearchSession, errors
 from bing_images_async._protocol.request_building import Service
 from bing_images_async.cli.program import program
 from bing_images_async.emulator import FAULTS, open_openmoji
 from bing_images_async.params import CommonParams, DetailsParams, SearchParams
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?(?P<indent>[ ]*)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$",
@@ -137,7 +140,17 @@ def test_every_fence_is_seen(document: Path) -> None:
     """A block that the other tests overlook would be one that nobody checks."""
     fences = [line for line in document.read_text("utf-8").splitlines() if line.lstrip().startswith("```")]
     assert len(fences) == 2 * len(blocks(document))
-    assert {block.language for block in blocks(document)} <= {"", "python", "sh", "text", "json", "js", "ini", "toml"}
+    assert {block.language for block in blocks(document)} <= {
+        "",
+        "python",
+        "sh",
+        "text",
+        "json",
+        "js",
+        "ini",
+        "toml",
+        "mermaid",
+    }
 
 
 def test_blocks_are_read_as_written() -> None:
@@ -179,13 +192,17 @@ def desk(tmp_path: Path, openmoji_cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @cache
 def picture() -> bytes:
-    """Some JPEG file."""
+    """A JPEG file to which the built-in service has similar images."""
     from io import BytesIO
 
     from PIL import Image
 
+    async def drawn() -> bytes:
+        async with ImageSearchSession.local() as session:
+            return await session.fetch(str((await session.search("bird")).value[0].content_url))
+
     file = BytesIO()
-    Image.radial_gradient("L").save(file, "JPEG")
+    Image.open(BytesIO(anyio.run(drawn))).convert("RGB").save(file, "JPEG")
     return file.getvalue()
 
 
@@ -316,6 +333,16 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not heading or heading in anchors(there), f"{document.name} links to {target}"
 
 
+_PATH = re.compile(r"(?:bing_images_async|benchmarks|docs|examples|tests|\.ci)/[\w./-]*")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_paths_exist(document: Path) -> None:
+    """Each path in backticks that begins with a folder of the repository."""
+    paths = [span for span in _SPAN.findall(prose(document)) if _PATH.fullmatch(span)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def anchors(document: Path) -> set[str]:
     """The headings of a document as GitHub makes anchors of them."""
     headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
@@ -346,7 +373,7 @@ def exists(name: str) -> bool:
     return known_names().issuperset((root, *rest))
 
 
-_OTHERS = ("anyio", "asyncio", "httpx", "pathlib", "pytest", "respx", "trio")
+_OTHERS = ("anyio", "asyncio", "httpcore", "httpx", "pathlib", "pytest", "respx", "sentry_sdk", "trio", "vcr")
 
 
 def resolves(module: ModuleType, names: list[str]) -> bool:
@@ -434,7 +461,7 @@ def test_every_error_is_listed() -> None:
 
 def test_base_urls_are_read_as_listed() -> None:
     """The table of forms."""
-    for given, below in rows(API, "## Who answers"):
+    for given, below in rows(API, "## The service"):
         url = names_in(given)[0] if names_in(given) else "https://api.bing.microsoft.com/v7.0"
         assert Service.at(url).base == names_in(below)[0]
 

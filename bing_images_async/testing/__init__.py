@@ -7,7 +7,8 @@ plugin          pytest plugin: a session on a service in the same process
 """
 
 from ._clock import FakeClock
+from ._report import DeadlockError
 from ._session import Handler, session_for
-from ._time import Backend, DeadlockError, run, virtual_time
+from ._time import Backend, run, virtual_time
 
 __all__ = ["Backend", "DeadlockError", "FakeClock", "Handler", "run", "session_for", "virtual_time"]

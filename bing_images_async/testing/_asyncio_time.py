@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 
-from ._report import deadlock
-from ._time import DeadlockError
+from ._report import DeadlockError, deadlock
 
 __all__ = ["VirtualTimeLoop"]
 

@@ -1,4 +1,4 @@
-"""Message of a deadlock: the waiting tasks and their lines."""
+"""Error of a deadlock, with a message that names the waiting tasks and their lines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from inspect import getmodule
 from types import FrameType
 from typing import Any
 
-__all__ = ["deadlock"]
+__all__ = ["DeadlockError", "deadlock"]
 
 _MACHINERY = {"anyio", "asyncio", "trio"}
+
+
+class DeadlockError(BaseException):
+    """Every task waits, no timer is set, and no data has arrived: the program would never continue.
+
+    The message names the tasks and the lines at which they wait. Not an `Exception`, so that code under test that
+    handles every `Exception` does not handle it.
+    """
 
 
 def deadlock(now: float, tasks: Iterable[tuple[str, Any]]) -> str:

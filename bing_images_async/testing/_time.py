@@ -7,19 +7,11 @@ from typing import Any, Literal, TypeVar, TypeVarTuple
 
 import anyio
 
-__all__ = ["Backend", "DeadlockError", "run", "virtual_time"]
+__all__ = ["Backend", "run", "virtual_time"]
 
 Backend = Literal["asyncio", "trio"]
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
-
-
-class DeadlockError(BaseException):
-    """Every task waits, no timer is set, and no data has arrived: the program would never continue.
-
-    The message names the tasks and the lines at which they wait. Not an `Exception`, so that code under test that
-    handles every `Exception` does not handle it.
-    """
 
 
 def virtual_time(backend: str, *, patience: float = 1.0) -> tuple[str, dict[str, Any]]:

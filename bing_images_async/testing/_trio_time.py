@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 import trio
 import trio.testing
 
-from ._report import deadlock
-from ._time import DeadlockError
+from ._report import DeadlockError, deadlock
 
 __all__ = ["virtual_clock"]
 
