@@ -6,6 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -93,6 +94,8 @@ def _check_machine(service: Service) -> Iterator[Finding]:
     yield from _packages(emulator_is_required=is_local)
     if is_catalogue:
         yield from _catalogue()
+    elif service.folder is not None:
+        yield from _folder(service.folder)
 
 
 def _packages(*, emulator_is_required: bool) -> Iterator[Finding]:
@@ -160,6 +163,20 @@ def _catalogue() -> Iterator[Finding]:
         yield Finding("ok", "catalogue", sizes)
     else:
         yield Finding("note", "catalogue", "not built yet; the first search builds it, in some seconds")
+
+
+def _folder(folder: Path) -> Iterator[Finding]:
+    """Index the folder, and report the files that are left out."""
+    try:
+        with emulator_required():
+            from ..emulator import open_folder
+    except click.UsageError:
+        return  # reported with the packages already
+    with closing(open_folder(folder)) as catalogue:
+        yield Finding(
+            "ok" if len(catalogue) else "note", "folder", f"{count_of(len(catalogue), 'picture')} in {folder}"
+        )
+        yield from (Finding("note", "folder", line) for line in catalogue.report())
 
 
 async def _check_service(service: Service) -> list[Finding]:

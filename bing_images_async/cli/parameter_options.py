@@ -152,6 +152,7 @@ _NAME = re.compile(rf"(?<![\w-])(?:{'|'.join(_AS_TYPED)})(?==)|\b(?:{'|'.join(n 
 _ADVICE = {
     "ImageSearchSession.local()": "the local catalogue (unset BING_IMAGES_URL)",
     "proxy= or HTTPS_PROXY": "HTTPS_PROXY",
+    " For SOCKS, lend a client: client=httpx.AsyncClient(proxy=…).": "",
     'pass verify="ca.pem", or trust_env=True to use SSL_CERT_FILE': "set SSL_CERT_FILE to a file with its certificate",
 }
 """Advice of the library for Python, and the same for the command line."""

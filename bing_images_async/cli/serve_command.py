@@ -14,7 +14,7 @@ from .._config import decoded
 from .exit_codes import Exit, UnavailableError
 from .progress_bar import ProgressBar
 from .service_options import emulator_required
-from .streams import print_hint, write
+from .streams import print_error, print_hint, write
 
 __all__ = ["serve"]
 
@@ -27,6 +27,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     option("--host", default="127.0.0.1", show_default=True, help="Address to bind; 0.0.0.0 for all interfaces."),
     option("--port", default=8787, show_default=True, type=click.IntRange(0, 65_535), metavar="N",
            help="Port; 0 for any free one."),
+    option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME",
+           help="Another name or address by which clients reach the service; * for all. May be repeated."),
 )  # fmt: skip
 @option_group(
     "Pictures",
@@ -67,11 +69,13 @@ def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **s
     keys = None if keys_file is None else _read_keys(keys_file)
     with ProgressBar("Indexing the pictures (only once)") as bar:
         catalogue = open_openmoji(progress=bar.report) if folder is None else open_folder(folder, progress=bar.report)
+    for line in catalogue.report():
+        print_error(line)
     try:
         app = create_app(catalogue, keys=keys, **settings)
         run(app, host, port, bound=_print_address)
     except ValueError as error:
-        raise click.UsageError(f"--profile: {error}") from None
+        raise click.UsageError(f"--profile or --allowed-host: {error}") from None
     except OSError as error:
         raise UnavailableError(
             f"cannot listen on {host}:{port}: {error.strerror or error}. --port 0 uses any free port."

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four pictures: three boats, one of them tall, and a tree."""
+    """Four pictures: three boats, one of them tall, and a tree; each has a pattern, so that it can be recognised."""
     place = tmp_path_factory.mktemp("pictures")
     for name, color, size in (
         ("paper boat", "red", (300, 200)),
@@ -44,7 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("tall boat", "green", (200, 600)),
         ("tree", "brown", (64, 64)),
     ):
-        Pillow.new("RGB", size, color).save(place / f"{name}.png")
+        pattern = Pillow.frombytes("L", (12, 12), Random(name).randbytes(144)).resize(size, Pillow.Resampling.BICUBIC)
+        picture = Pillow.new("RGB", size, color)
+        Pillow.blend(picture, pattern.convert("RGB"), 0.7).save(place / f"{name}.png")
     return place
 
 

@@ -124,6 +124,17 @@ def test_search_over_http_behind_a_proxy_finds_images(portal: BlockingPortal, pl
         ]
 
 
+def test_doctor_behind_a_proxy_needs_no_direct_connection(portal: BlockingPortal, plain: V7Service) -> None:
+    """It lists the variables, without passwords; the name of the service need not resolve here."""
+    with portal.wrap_async_context_manager(Proxy(plain.port, credentials=CREDENTIALS)) as proxy:
+        url = proxy.url_with(CREDENTIALS)
+        done = run("doctor", BING_IMAGES_URL="http://service.invalid", http_proxy=url, NO_PROXY="other.test")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert proxy.url.replace("//", "//***@") in done.stdout
+    assert "NO_PROXY" in done.stdout
+    assert "BAD" not in done.stdout
+
+
 def test_search_behind_a_proxy_that_wants_other_credentials_names_the_variable(proxy: Proxy, ca_file: str) -> None:
     done = search(HTTPS_PROXY=proxy.url_with("user:wrong"), SSL_CERT_FILE=ca_file)
     said = refused(done, 4)

@@ -122,7 +122,7 @@ def test_a_profile_decides_what_is_answered_and_admin_that_it_can_be_seen(folder
         assert httpx.get(f"{url}/v7.0/images/search", params={"q": "boat"}).status_code == 410
         state = httpx.get(f"{url}/__admin")
         elsewhere = httpx.get(f"{url}/__admin", headers={"Host": "example.com"})
-    assert (state.status_code, elsewhere.status_code) == (200, 404)
+    assert (state.status_code, elsewhere.status_code) == (200, 421)
     assert state.json()["profile"]["faults"] == PROFILES["retired"].as_json()["faults"] != []
 
 
@@ -134,6 +134,43 @@ def test_a_profile_that_there_is_not_is_two(invoke: Invoke, folder: Path) -> Non
     assert "--profile" in result.stderr
     assert "'nope'" in result.stderr
     assert [name for name in sorted(PROFILES) if name not in result.stderr] == []
+
+
+def test_serve_answers_to_allowed_hosts(folder: Path) -> None:
+    options = ("--allowed-host", "images.test", "--allowed-host", "other.test")
+    with serving("--folder", str(folder), *options) as (url, _):
+        for host, status in (("images.test", 200), ("other.test:80", 200), ("evil.test", 421)):
+            found = httpx.get(f"{url}/v7.0/images/search", params={"q": "boat"}, headers={"Host": host})
+            assert found.status_code == status
+
+
+def test_serve_allowed_host_that_is_none_is_refused(invoke: Invoke, folder: Path) -> None:
+    result = invoke("serve", "--folder", str(folder), "--port", "0", "--allowed-host", "http://images.test/")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--allowed-host" in result.stderr
+    assert "http://images.test/" in result.stderr
+
+
+def test_serve_and_doctor_report_files_that_are_left_out(invoke: Invoke, folder: Path, tmp_path: Path) -> None:
+    """With the reason; hostile names stay text."""
+    (tmp_path / "good.png").write_bytes((folder / "tree.png").read_bytes())
+    (tmp_path / "broken\x1b[31m.png").write_bytes(b"no picture")
+    result = invoke("doctor", "--folder", str(tmp_path))
+    assert result.exit_code == 0
+    assert f"1 picture in {tmp_path}" in result.stdout
+    assert "1 file was left out" in result.stdout
+    assert "broken\\x1b[31m.png: " in result.stdout
+    with serving("--folder", str(tmp_path)) as (_, process):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert errors.startswith("1 file was left out:\n  broken\\x1b[31m.png: ")
+
+
+def test_serve_says_that_a_folder_is_empty(tmp_path: Path) -> None:
+    with serving("--folder", str(tmp_path)) as (_, process):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert errors == "The folder has no picture that can be read.\n"
 
 
 def test_the_doctor_finds_all_well(invoke: Invoke, deep_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

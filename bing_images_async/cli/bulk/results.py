@@ -85,7 +85,7 @@ def encode(line: Line) -> bytes:
 
 
 def read_image(value: Any) -> Image:
-    """Return the image from its JSON."""
+    """Return the image from its JSON; values of the wrong type are left out."""
     try:
         return structure(value, Image)[0]
     except DecodingError:  # the file was edited
