@@ -6,6 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -69,6 +70,7 @@ def doctor(folder: Path | None, timeout: float | None, verbose: bool) -> Exit:
     findings = list(_check_machine(service))
     if not any(finding.state == "BAD" for finding in findings):
         findings += anyio.run(_check_service, service)
+        findings += _check_folder(folder)
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -160,6 +162,17 @@ def _catalogue() -> Iterator[Finding]:
         yield Finding("ok", "catalogue", sizes)
     else:
         yield Finding("note", "catalogue", "not built yet; the first search builds it, in some seconds")
+
+
+def _check_folder(folder: Path | None) -> Iterator[Finding]:
+    """Yield the files of a folder that are left out, with the reasons."""
+    if folder is None:
+        return
+    with emulator_required():
+        from ..emulator import open_folder
+    with closing(open_folder(folder)) as catalogue:
+        for line in catalogue.report(most=10_000):
+            yield Finding("note", "folder", line.strip())
 
 
 async def _check_service(service: Service) -> list[Finding]:

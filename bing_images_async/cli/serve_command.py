@@ -14,7 +14,7 @@ from .._config import decoded
 from .exit_codes import Exit, UnavailableError
 from .progress_bar import ProgressBar
 from .service_options import emulator_required
-from .streams import print_hint, write
+from .streams import print_error, print_hint, write
 
 __all__ = ["serve"]
 
@@ -27,6 +27,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     option("--host", default="127.0.0.1", show_default=True, help="Address to bind; 0.0.0.0 for all interfaces."),
     option("--port", default=8787, show_default=True, type=click.IntRange(0, 65_535), metavar="N",
            help="Port; 0 for any free one."),
+    option("--allowed-host", multiple=True, metavar="NAME", help="Another host name that clients may use. Repeatable.  "
+           "[default: loopback names and the address]"),
 )  # fmt: skip
 @option_group(
     "Pictures",
@@ -48,7 +50,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
            "[default: none]"),
     option("--admin", is_flag=True, help="Serve /__admin to clients on this machine."),
 )  # fmt: skip
-def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **settings: Any) -> Exit:
+def serve(
+    host: str, port: int, allowed_host: tuple[str, ...], folder: Path | None, keys_file: Path | None, **settings: Any
+) -> Exit:
     """Run an Image Search API v7 service on this machine, over OpenMoji or a folder of pictures.
 
     \b
@@ -67,11 +71,15 @@ def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **s
     keys = None if keys_file is None else _read_keys(keys_file)
     with ProgressBar("Indexing the pictures (only once)") as bar:
         catalogue = open_openmoji(progress=bar.report) if folder is None else open_folder(folder, progress=bar.report)
+    # An address for all interfaces is no host name: clients use the address of one interface.
+    hosts = [*allowed_host, *({host} - {"0.0.0.0", "::"})]  # noqa: S104
     try:
-        app = create_app(catalogue, keys=keys, **settings)
+        for line in catalogue.report():
+            print_error(line)
+        app = create_app(catalogue, keys=keys, allowed_hosts=hosts, **settings)
         run(app, host, port, bound=_print_address)
     except ValueError as error:
-        raise click.UsageError(f"--profile: {error}") from None
+        raise click.UsageError(f"--profile or --allowed-host: {error}") from None
     except OSError as error:
         raise UnavailableError(
             f"cannot listen on {host}:{port}: {error.strerror or error}. --port 0 uses any free port."

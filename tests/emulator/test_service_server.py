@@ -1,14 +1,17 @@
 """The service on a real socket, behind middleware, mounted, and without what it needs."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from io import BytesIO
+from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image as Pillow
+from PIL import Image, Image as Pillow
 from service_kit import NOON, client, pictures
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -116,3 +119,35 @@ def test_without_the_extra_the_error_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'pip install "bing-images-async[emulator]"' in done.stdout
+
+
+def test_serve_command_with_left_out_files_and_hosts_reports_and_answers(tmp_path: Path) -> None:
+    """`bing-images serve --folder` says what is missing; `--allowed-host` is one more name."""
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "boat.png")
+    (tmp_path / "photo.heic").write_bytes(b"anything")
+    arguments = ["serve", "--port", "0", "--folder", str(tmp_path), "--allowed-host", "mybox.test"]
+    environment = {**os.environ, "BING_IMAGES_CACHE": str(tmp_path / ".cache")}
+    command = [sys.executable, "-m", "bing_images_async", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip().partition("=")[2]
+        codes = [
+            httpx.get(f"{url}/images/search?q=boat", headers={"Host": host}).status_code
+            for host in ("mybox.test", "evil.test")
+        ]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert codes == [200, 421]
+    assert "1 file was left out:\n  photo.heic: the format heic is not supported\n" in errors
+
+
+def test_doctor_command_with_an_empty_folder_says_so(tmp_path: Path) -> None:
+    environment = {**os.environ, "BING_IMAGES_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    command = [sys.executable, "-m", "bing_images_async", "doctor", "--folder", str(tmp_path / "album")]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert "The folder has no picture that can be read." in ran.stdout
+    assert "broken.jpg: it is no picture" in ran.stdout
