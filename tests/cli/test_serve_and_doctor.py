@@ -122,7 +122,7 @@ def test_a_profile_decides_what_is_answered_and_admin_that_it_can_be_seen(folder
         assert httpx.get(f"{url}/v7.0/images/search", params={"q": "boat"}).status_code == 410
         state = httpx.get(f"{url}/__admin")
         elsewhere = httpx.get(f"{url}/__admin", headers={"Host": "example.com"})
-    assert (state.status_code, elsewhere.status_code) == (200, 404)
+    assert (state.status_code, elsewhere.status_code) == (200, 421)
     assert state.json()["profile"]["faults"] == PROFILES["retired"].as_json()["faults"] != []
 
 
