@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bing_images_async.emulator import create_app, running_server, serve, server
 
 
-def test_search_details_and_a_picture_over_a_socket() -> None:
+def test_running_server_answers_search_details_and_images() -> None:
     """URLs name the real address, so whatever an answer links to can be fetched."""
     with running_server(create_app(pictures(), now=lambda: NOON)) as base, httpx.Client() as one:
         image = one.get(f"{base}/v7.0/images/search", params={"q": "boat"}).json()["value"][0]
@@ -33,14 +33,14 @@ def test_search_details_and_a_picture_over_a_socket() -> None:
         assert answer.json()["bestRepresentativeQuery"]["text"]
 
 
-def test_a_stopped_server_is_gone() -> None:
+def test_running_server_after_the_block_refuses() -> None:
     with running_server(create_app(pictures())) as base:
         assert httpx.get(f"{base}/favicon.ico").status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{base}/favicon.ico")
 
 
-def test_serve_tells_its_address_and_prints_nothing(
+def test_serve_calls_bound_and_prints_nothing(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It serves from the moment the callback is called."""
@@ -64,19 +64,19 @@ def test_serve_tells_its_address_and_prints_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_small_replies_do_not_wait_for_acknowledgements() -> None:
+def test_running_server_replies_without_nagles_delay() -> None:
     """asyncio turns off Nagle's algorithm for sockets that are named as TCP only; with it a reply takes 40 ms."""
     with server._listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_an_address_in_use_is_an_os_error() -> None:
+def test_serve_on_a_used_port_raises() -> None:
     with running_server(create_app(pictures())) as base, pytest.raises(OSError, match="in use"):
         serve(create_app(pictures()), port=int(base.rpartition(":")[2]))
 
 
 @pytest.mark.anyio
-async def test_middleware_sees_the_final_reply_errors_included() -> None:
+async def test_middleware_receives_final_replies_and_errors() -> None:
     """The slot for limits, faults and records of requests."""
     seen: list[int] = []
 
@@ -102,7 +102,7 @@ async def test_middleware_sees_the_final_reply_errors_included() -> None:
 
 
 @pytest.mark.anyio
-async def test_mounted_below_another_app_its_urls_keep_the_path() -> None:
+async def test_mounted_app_keeps_its_path_in_urls() -> None:
     outer = Starlette(routes=[Mount("/pictures", create_app(pictures()))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://host") as one:
         image = (await one.get("/pictures/v7.0/images/search?q=boat")).json()["value"][0]
@@ -110,7 +110,7 @@ async def test_mounted_below_another_app_its_urls_keep_the_path() -> None:
         assert (await one.get(image["contentUrl"])).status_code == 200
 
 
-def test_without_the_extra_the_error_says_what_to_install() -> None:
+def test_import_without_the_extra_says_what_to_install() -> None:
     """In a process of its own, as modules once imported stay imported."""
     code = (
         "import sys; sys.modules['starlette'] = None\n"
