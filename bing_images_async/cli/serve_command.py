@@ -50,7 +50,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
            "[default: none]"),
     option("--admin", is_flag=True, help="Serve /__admin to clients on this machine."),
 )  # fmt: skip
-def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **settings: Any) -> Exit:
+def serve(
+    host: str, port: int, allowed_hosts: tuple[str, ...], folder: Path | None, keys_file: Path | None, **settings: Any
+) -> Exit:
     """Run an Image Search API v7 service on this machine, over OpenMoji or a folder of pictures.
 
     \b
@@ -69,10 +71,12 @@ def serve(host: str, port: int, folder: Path | None, keys_file: Path | None, **s
     keys = None if keys_file is None else _read_keys(keys_file)
     with ProgressBar("Indexing the pictures (only once)") as bar:
         catalogue = open_openmoji(progress=bar.report) if folder is None else open_folder(folder, progress=bar.report)
-    for line in catalogue.report():
-        print_error(line)
+    # An address for all interfaces is no host name: clients use the address of one interface.
+    hosts = [*allowed_hosts, *({host} - {"0.0.0.0", "::"})]  # noqa: S104
     try:
-        app = create_app(catalogue, keys=keys, **settings)
+        for line in catalogue.report():
+            print_error(line)
+        app = create_app(catalogue, keys=keys, allowed_hosts=hosts, **settings)
         run(app, host, port, bound=_print_address)
     except ValueError as error:
         raise click.UsageError(f"--profile or --allowed-host: {error}") from None

@@ -34,7 +34,7 @@ def picture(**changes: Any) -> Picture:
         ("All", (1, 1), True),
     ],
 )
-def test_size(size: str, sides: tuple[int, int], expected: bool) -> None:
+def test_filter_size_of_sides_matches_the_reference(size: str, sides: tuple[int, int], expected: bool) -> None:
     """Small below 200 x 200, Medium a side of 200 to 500, Large one of 500 or more."""
     assert accepts(picture(width=sides[0], height=sides[1]), Filters(size=size), NOW) is expected
 
@@ -42,7 +42,7 @@ def test_size(size: str, sides: tuple[int, int], expected: bool) -> None:
 @pytest.mark.parametrize(
     ("sides", "name"), [((100, 100), "Square"), ((105, 100), "Square"), ((106, 100), "Wide"), ((100, 106), "Tall")]
 )
-def test_aspect(sides: tuple[int, int], name: str) -> None:
+def test_filter_aspect_of_sides_is_named(sides: tuple[int, int], name: str) -> None:
     """Nearly equal sides are a square."""
     assert aspect(*sides) == name
 
@@ -80,13 +80,13 @@ def test_aspect(sides: tuple[int, int], name: str) -> None:
         (Filters(), {"is_family_friendly": False}, True),
     ],
 )
-def test_filter(filters: Filters, changes: dict[str, Any], expected: bool) -> None:
+def test_filter_of_each_kind_accepts_what_matches(filters: Filters, changes: dict[str, Any], expected: bool) -> None:
     """Each filter lets through what its description says."""
     assert accepts(picture(**changes), filters, NOW) is expected
 
 
 @pytest.mark.parametrize(("freshness", "hours"), [("Day", 24), ("Week", 168), ("Month", 720)])
-def test_freshness_ends_to_the_second(freshness: str, hours: int) -> None:
+def test_filter_freshness_at_its_end_is_exact(freshness: str, hours: int) -> None:
     """24 hours, 7 days, 30 days back from now."""
     edge = NOW - timedelta(hours=hours)
     ages = [picture(date_published=edge), picture(date_published=edge - timedelta(seconds=1))]

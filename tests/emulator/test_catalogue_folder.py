@@ -67,13 +67,13 @@ def opened(album: Path, tmp_path: Path) -> Any:
 Opened = Callable[..., SqliteCatalogue]
 
 
-def test_all_readable_pictures_are_there(opened: Opened) -> None:
+def test_open_folder_with_other_files_has_the_readable_pictures(opened: Opened) -> None:
     """Hidden ones and other files are not; unreadable ones are counted."""
     catalogue = opened()
     assert (len(catalogue), catalogue.skipped, find(catalogue, "secret").total) == (5, 1, 0)
 
 
-def test_files_are_found_by_their_names_and_folders(opened: Opened) -> None:
+def test_search_for_names_and_folders_finds_the_file(opened: Opened) -> None:
     """Also by words that were written together."""
     catalogue = opened()
     assert {one(catalogue, text).names["en"] for text in ("boat", "blue boat", "garda", "holidays")} == {
@@ -81,7 +81,7 @@ def test_files_are_found_by_their_names_and_folders(opened: Opened) -> None:
     }
 
 
-def test_what_is_said_of_a_picture_is_true(opened: Opened) -> None:
+def test_open_folder_of_all_formats_describes_the_pictures(opened: Opened) -> None:
     """Sides, bytes, format, kind, colour."""
     catalogue = opened()
     found = {text: one(catalogue, text) for text in ("boat", "leaf", "page", "blink", "flag")}
@@ -97,7 +97,7 @@ def test_what_is_said_of_a_picture_is_true(opened: Opened) -> None:
     }
 
 
-def test_originals_are_the_files(opened: Opened, album: Path) -> None:
+def test_content_of_a_picture_is_the_file(opened: Opened, album: Path) -> None:
     """Byte for byte, and as long as was said."""
     catalogue = opened()
     for text, name in (("leaf", "leaf.png"), ("flag", "flag.svg"), ("blink", "blink.gif")):
@@ -107,14 +107,14 @@ def test_originals_are_the_files(opened: Opened, album: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["boat", "leaf", "page", "blink", "flag"])
-def test_every_kind_has_thumbnails(opened: Opened, text: str) -> None:
+def test_thumbnail_of_each_format_has_the_size(opened: Opened, text: str) -> None:
     """Vector drawings and animations too."""
     catalogue = opened()
     data = catalogue.thumbnail(one(catalogue, text), width=20, height=20, crop=4, padding=True)
     assert Image.open(io.BytesIO(data)).size == (20, 20)
 
 
-def test_an_upload_finds_its_own_file(opened: Opened, album: Path) -> None:
+def test_similar_to_an_upload_is_its_own_file(opened: Opened, album: Path) -> None:
     """By the perceptual hash."""
     chance = Image.effect_noise((64, 64), 90).convert("RGB")
     chance.resize((256, 256)).save(album / "noise.png")
@@ -123,7 +123,7 @@ def test_an_upload_finds_its_own_file(opened: Opened, album: Path) -> None:
     assert catalogue.similar(catalogue.fingerprint(data), limit=1)[0].names["en"] == "noise"
 
 
-def test_only_new_and_changed_files_are_read_again(
+def test_open_folder_again_reads_only_changed_files(
     opened: Opened, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By path, time and size; what is gone is gone."""
@@ -148,14 +148,14 @@ def test_only_new_and_changed_files_are_read_again(
     assert (one(catalogue, "leaf").width, one(catalogue, "new").width, find(catalogue, "page").total) == (11, 12, 0)
 
 
-def test_a_sidecar_that_changes_counts_as_a_change(opened: Opened, album: Path) -> None:
+def test_open_folder_with_a_changed_sidecar_reads_the_picture_again(opened: Opened, album: Path) -> None:
     """Its words are the picture's."""
     opened()
     (album / "leaf.txt").write_text("maple, autumn colours")
     assert one(opened(), "maple").names["en"] == "leaf"
 
 
-def test_json_sidecars_name_describe_and_license(opened: Opened, album: Path) -> None:
+def test_json_sidecar_of_a_picture_sets_names_keywords_and_licence(opened: Opened, album: Path) -> None:
     """In several languages."""
     notes = {
         "name": {"en": "Oak leaf", "de": "Eichenblatt", "xx": "?"},
@@ -172,18 +172,18 @@ def test_json_sidecars_name_describe_and_license(opened: Opened, album: Path) ->
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"text"', "", '{"name": 7, "keywords": {}, "license": "Mine"}'])
-def test_a_senseless_sidecar_does_no_harm(opened: Opened, album: Path, text: str) -> None:
+def test_json_sidecar_that_is_invalid_is_ignored(opened: Opened, album: Path, text: str) -> None:
     """The picture is there all the same, and no licence is made up."""
     (album / "leaf.json").write_text(text)
     assert one(opened(), "leaf").creative_commons == ""
 
 
-def test_a_picture_without_a_licence_has_none(opened: Opened) -> None:
+def test_open_folder_without_a_licence_states_none(opened: Opened) -> None:
     """We do not know, so we do not say."""
     assert find(opened(), "leaf", license="Any").total == 0
 
 
-def test_exif_gives_words_and_the_way_up(opened: Opened, album: Path) -> None:
+def test_exif_of_a_picture_sets_words_and_orientation(opened: Opened, album: Path) -> None:
     """Description, Windows' keywords, artist; a picture on its side is turned."""
     exif = Image.Exif()
     exif[0x010E] = "lighthouse at dawn"
@@ -199,7 +199,7 @@ def test_exif_gives_words_and_the_way_up(opened: Opened, album: Path) -> None:
     assert Image.open(io.BytesIO(data)).size == (20, 40)
 
 
-def test_iptc_keywords_are_words(opened: Opened, album: Path) -> None:
+def test_iptc_keywords_of_a_picture_are_searchable(opened: Opened, album: Path) -> None:
     """As picture agencies write them."""
     entry = b"\x1c\x02\x19" + (8).to_bytes(2, "big") + b"windmill"
     tags = TiffImagePlugin.ImageFileDirectory_v2()
@@ -209,7 +209,7 @@ def test_iptc_keywords_are_words(opened: Opened, album: Path) -> None:
     assert one(opened(), "windmill").names["en"] == "agency"
 
 
-def test_a_decompression_bomb_is_skipped(opened: Opened, album: Path) -> None:
+def test_open_folder_with_a_decompression_bomb_leaves_it_out(opened: Opened, album: Path) -> None:
     """A few hundred bytes that want to be 2.5 gigapixels."""
     header = (50_000).to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
     chunks = b"".join(
@@ -224,13 +224,13 @@ def test_a_decompression_bomb_is_skipped(opened: Opened, album: Path) -> None:
     "text",
     ["", "<svg/>", '<svg viewBox="0 0 1 100000"></svg>', '<svg viewBox="0 0 0 0"/>', "<svg viewBox='0 0 9 9'><g>"],
 )
-def test_a_senseless_drawing_is_skipped(opened: Opened, album: Path, text: str) -> None:
+def test_open_folder_with_an_unusable_svg_leaves_it_out(opened: Opened, album: Path, text: str) -> None:
     """Empty, without a size, or a bar a hundred thousand times as high as wide."""
     (album / "bad.svg").write_text(text)
     assert opened().skipped == 2
 
 
-def test_names_of_any_kind_are_found(opened: Opened, album: Path) -> None:
+def test_search_for_names_in_any_script_finds_the_file(opened: Opened, album: Path) -> None:
     """Other scripts, quotes, no letters at all, bytes that are no UTF-8."""
     for name in ('Käse\'s "Brot".png', "猫の写真.png", "---.png"):
         Image.new("RGB", (9, 9)).save(album / name)
@@ -241,7 +241,7 @@ def test_names_of_any_kind_are_found(opened: Opened, album: Path) -> None:
     assert "Picture" in {picture.names["en"] for picture in find(catalogue, "site:any").pictures}
 
 
-def test_an_empty_folder_is_an_empty_catalogue(tmp_path: Path) -> None:
+def test_open_folder_that_is_empty_is_an_empty_catalogue(tmp_path: Path) -> None:
     """Which answers all the same."""
     (tmp_path / "none").mkdir()
     catalogue = open_folder(tmp_path / "none", tmp_path / "cache")
@@ -249,14 +249,14 @@ def test_an_empty_folder_is_an_empty_catalogue(tmp_path: Path) -> None:
     catalogue.close()
 
 
-def test_what_is_no_folder_is_said_so(tmp_path: Path) -> None:
+def test_open_folder_that_is_missing_raises(tmp_path: Path) -> None:
     """Before anything is written."""
     with pytest.raises(NotADirectoryError, match="no folder of pictures"):
         open_folder(tmp_path / "missing", tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_went_away_is_an_os_error(opened: Opened, album: Path) -> None:
+def test_content_of_a_removed_file_raises(opened: Opened, album: Path) -> None:
     """The service turns it into its own answer."""
     catalogue = opened()
     leaf = one(catalogue, "leaf")

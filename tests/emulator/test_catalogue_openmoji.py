@@ -59,64 +59,66 @@ def names(hits: Hits, language: str = "en") -> list[str]:
         ("chat", "fr", "Chat"),
     ],
 )
-def test_the_first_hit_is_what_one_expects(catalogue: SqliteCatalogue, text: str, language: str, first: str) -> None:
+def test_search_for_a_name_in_its_language_finds_it_first(
+    catalogue: SqliteCatalogue, text: str, language: str, first: str
+) -> None:
     """In the market's language, whatever its script."""
     assert names(find(catalogue, text, language), language)[0] == first
 
 
-def test_the_readme_query_finds_more_than_twenty_birds(catalogue: SqliteCatalogue) -> None:
+def test_search_for_bird_finds_more_than_twenty(catalogue: SqliteCatalogue) -> None:
     """Enough for a contact sheet, every one another picture."""
     hits = find(catalogue, "bird", limit=100)
     assert hits.total > 20
     assert len({picture.image_id for picture in hits.pictures}) == hits.total
 
 
-def test_english_is_understood_in_every_market(catalogue: SqliteCatalogue) -> None:
+def test_search_in_another_market_finds_english_names(catalogue: SqliteCatalogue) -> None:
     """Beside the market's own language."""
     assert names(find(catalogue, "lemon", "de"), "de")[0] == "Zitrone"
 
 
-def test_other_languages_are_understood_when_nothing_else_is_found(catalogue: SqliteCatalogue) -> None:
+def test_search_without_results_uses_other_languages(catalogue: SqliteCatalogue) -> None:
     """A Spanish word in a German market."""
     assert names(find(catalogue, "mariposa", "de"), "de")[0] == "Schmetterling"
 
 
-def test_parts_of_compounds_are_found(catalogue: SqliteCatalogue) -> None:
+def test_search_for_a_part_of_a_compound_finds_it(catalogue: SqliteCatalogue) -> None:
     """German writes words together."""
     assert "Katzengesicht" in names(find(catalogue, "Katze", "de", limit=50), "de")
 
 
-def test_an_unknown_language_is_searched_in_english(catalogue: SqliteCatalogue) -> None:
+def test_search_in_an_unknown_language_uses_english(catalogue: SqliteCatalogue) -> None:
     """Markets whose names nobody has."""
     assert names(find(catalogue, "cat", "fi"))[0] == "Cat"
 
 
-def test_a_misspelt_word_is_respelled(catalogue: SqliteCatalogue) -> None:
+def test_search_for_a_misspelt_word_is_corrected(catalogue: SqliteCatalogue) -> None:
     """The hits are those of the right word, and it is said."""
     hits = find(catalogue, "red bycicle")
     assert (hits.altered_query, hits.pictures) == ("red bicycle", find(catalogue, "red bicycle").pictures)
 
 
-def test_known_words_are_not_respelled(catalogue: SqliteCatalogue) -> None:
+def test_search_for_known_words_is_not_corrected(catalogue: SqliteCatalogue) -> None:
     """Nothing to alter, nothing said."""
     assert find(catalogue, "cat dog").altered_query is None
 
 
-def test_without_a_picture_of_all_words_some_words_do(catalogue: SqliteCatalogue) -> None:
+def test_search_without_a_match_of_all_words_finds_some(catalogue: SqliteCatalogue) -> None:
     """The fallback says that it is one, and puts those with more of the words first."""
     hits = find(catalogue, "cat dog mouse piano", limit=500)
     assert hits.matched_all is False
     assert {"Cat", "Dog", "Mouse", "Musical keyboard"} <= set(names(hits))
 
 
-def test_excluded_words_are_not_found(catalogue: SqliteCatalogue) -> None:
+def test_search_with_minus_excludes_the_word(catalogue: SqliteCatalogue) -> None:
     """`cat -face` leaves the cat's face out."""
     found = names(find(catalogue, "cat -face", limit=100))
     assert "Cat" in found
     assert not [name for name in found if "face" in name.casefold()]
 
 
-def test_or_finds_both(catalogue: SqliteCatalogue) -> None:
+def test_search_with_or_finds_the_union(catalogue: SqliteCatalogue) -> None:
     """As many as each alone, counted once."""
     both, cats, dogs = (
         {picture.image_id for picture in find(catalogue, text, limit=500).pictures}
@@ -125,17 +127,17 @@ def test_or_finds_both(catalogue: SqliteCatalogue) -> None:
     assert both == cats | dogs
 
 
-def test_a_phrase_is_found_in_its_order_only(catalogue: SqliteCatalogue) -> None:
+def test_search_for_a_phrase_keeps_its_order(catalogue: SqliteCatalogue) -> None:
     """ "face cat" in quotes is nowhere."""
     assert (find(catalogue, '"cat face"').total > 0, find(catalogue, '"face cat"').total) == (True, 0)
 
 
-def test_nothing_is_found_by_nonsense_or_by_nothing(catalogue: SqliteCatalogue) -> None:
+def test_search_for_nonsense_finds_nothing(catalogue: SqliteCatalogue) -> None:
     """Empty is an answer."""
     assert [find(catalogue, text).total for text in ("qwzxqwzx", "", "   ", "-cat", "?!")] == [0] * 5
 
 
-def test_skin_tones_rank_last(catalogue: SqliteCatalogue) -> None:
+def test_search_with_skin_tones_ranks_them_last(catalogue: SqliteCatalogue) -> None:
     """Hundreds of variants do not hide the rest."""
     found = names(find(catalogue, "person", limit=5_000))
     toned = ["skin tone" in name for name in found]
@@ -143,7 +145,7 @@ def test_skin_tones_rank_last(catalogue: SqliteCatalogue) -> None:
     assert 10 < sum(toned) < len(toned)
 
 
-def test_pages_are_slices_of_one_order(catalogue: SqliteCatalogue) -> None:
+def test_search_with_offsets_returns_slices_of_one_order(catalogue: SqliteCatalogue) -> None:
     """Walking by seven gives what one large page gives."""
     whole = find(catalogue, "music", limit=100)
     pages = [find(catalogue, "music", offset=at, limit=7).pictures for at in range(0, whole.total, 7)]
@@ -157,7 +159,7 @@ def test_first_id_puts_a_picture_first(catalogue: SqliteCatalogue) -> None:
     assert moved == (plain[5], *plain[:5], *plain[6:])
 
 
-def test_an_unknown_first_id_changes_nothing(catalogue: SqliteCatalogue) -> None:
+def test_search_with_an_unknown_first_id_is_unchanged(catalogue: SqliteCatalogue) -> None:
     """Ids may be made up."""
     assert find(catalogue, "bird", first_id="\ud800nope") == find(catalogue, "bird")
 
@@ -171,7 +173,7 @@ def test_an_unknown_first_id_changes_nothing(catalogue: SqliteCatalogue) -> None
 @example("'; DROP TABLE pictures; --", "en")
 @example("ー゛゜\u0301\u0e31", "ja")
 @example("NEAR OR AND NOT", "en")
-def test_every_text_is_a_query(catalogue: SqliteCatalogue, text: str, language: str) -> None:
+def test_search_for_any_text_does_not_fail(catalogue: SqliteCatalogue, text: str, language: str) -> None:
     """Never an error, whatever the text; and no more hits than pictures."""
     hits = find(catalogue, text, language)
     assert len(hits.pictures) <= min(10, hits.total) <= len(catalogue)
@@ -193,7 +195,7 @@ def test_every_text_is_a_query(catalogue: SqliteCatalogue, text: str, language: 
     ],
     ids=lambda filters: repr(filters)[8:60],
 )
-def test_every_filter_has_something_to_choose_from(catalogue: SqliteCatalogue, filters: Filters) -> None:
+def test_search_with_each_filter_has_results(catalogue: SqliteCatalogue, filters: Filters) -> None:
     """Some pass and some do not, and those that pass are those that should."""
     total = len(catalogue)
     hits = find(catalogue, "site:any", filters=filters, limit=total)
@@ -202,24 +204,24 @@ def test_every_filter_has_something_to_choose_from(catalogue: SqliteCatalogue, f
     assert hits.total < total or filters.license is not None
 
 
-def test_no_licence_is_invented(catalogue: SqliteCatalogue) -> None:
+def test_openmoji_pictures_have_their_true_licence(catalogue: SqliteCatalogue) -> None:
     """The artwork is CC BY-SA 4.0, all of it, and says by whom."""
     found = {(p.creative_commons, p.license_name, "OpenMoji" in p.attribution) for p in everything(catalogue)}
     assert found == {("AttributionShareAlike", "CC BY-SA 4.0", True)}
 
 
-def test_ids_and_slugs_are_unique(catalogue: SqliteCatalogue) -> None:
+def test_openmoji_ids_and_slugs_are_unique(catalogue: SqliteCatalogue) -> None:
     """One picture, one id, one URL."""
     pictures = everything(catalogue)
     assert len({p.image_id for p in pictures}) == len({p.slug for p in pictures}) == len(pictures) == len(catalogue)
 
 
-def test_every_picture_has_an_english_name_and_a_category(catalogue: SqliteCatalogue) -> None:
+def test_openmoji_pictures_have_english_name_and_category(catalogue: SqliteCatalogue) -> None:
     """Also those that no list of names knows."""
     assert all(p.names["en"] and p.category for p in everything(catalogue))
 
 
-def test_dates_are_within_half_a_year_before_today(catalogue: SqliteCatalogue) -> None:
+def test_openmoji_dates_are_within_half_a_year(catalogue: SqliteCatalogue) -> None:
     """Never in the future, and some of them today's."""
     ages = [TODAY - p.date_published for p in everything(catalogue)]
     assert timedelta(0) < min(ages) < timedelta(days=1) < max(ages) < timedelta(days=180)
@@ -239,13 +241,13 @@ def test_originals_are_what_was_promised(catalogue: SqliteCatalogue) -> None:
         assert (getattr(image, "n_frames", 1) > 1) == (picture.image_type == "AnimatedGif")
 
 
-def test_the_attribution_travels_in_the_file(catalogue: SqliteCatalogue) -> None:
+def test_content_of_openmoji_has_the_attribution(catalogue: SqliteCatalogue) -> None:
     """Whoever saves an original keeps the licence with it."""
     formats = {p.encoding_format: p for p in everything(catalogue)[:600]}
     assert [b"License: CC BY-SA 4.0" in catalogue.content(p) for p in formats.values()] == [True] * 3
 
 
-def test_an_uploaded_original_is_recognised(catalogue: SqliteCatalogue) -> None:
+def test_similar_to_an_uploaded_original_is_the_original(catalogue: SqliteCatalogue) -> None:
     """Of twenty originals, most are the nearest picture to themselves, and recognised."""
     chosen = find(catalogue, "animals", limit=20).pictures
     hashes = [catalogue.fingerprint(catalogue.content(picture)) for picture in chosen]
@@ -257,7 +259,7 @@ def test_an_uploaded_original_is_recognised(catalogue: SqliteCatalogue) -> None:
     assert sum(right) >= 17
 
 
-def test_similar_pictures_come_nearest_first_and_without_the_excluded(catalogue: SqliteCatalogue) -> None:
+def test_similar_pictures_are_sorted_and_exclude_one(catalogue: SqliteCatalogue) -> None:
     """The picture itself is the nearest; excluded, it is missing."""
     lemon = find(catalogue, "lemon").pictures[0]
     found = catalogue.similar(lemon.phash, limit=30)
@@ -266,7 +268,7 @@ def test_similar_pictures_come_nearest_first_and_without_the_excluded(catalogue:
     assert lemon not in catalogue.similar(lemon.phash, limit=30, exclude=lemon.image_id)
 
 
-def test_thumbnails_show_the_picture(catalogue: SqliteCatalogue) -> None:
+def test_thumbnail_of_a_lemon_is_yellow(catalogue: SqliteCatalogue) -> None:
     """A lemon is mostly yellow at any size."""
     lemon = find(catalogue, "lemon").pictures[0]
     data = catalogue.thumbnail(lemon, width=90, height=90, crop=7, padding=True)
@@ -278,7 +280,7 @@ def test_thumbnails_show_the_picture(catalogue: SqliteCatalogue) -> None:
     assert (image.size, yellow > 90 * 90 * 0.2) == ((90, 90), True)
 
 
-def test_related_queries_find_something(catalogue: SqliteCatalogue) -> None:
+def test_related_queries_have_results(catalogue: SqliteCatalogue) -> None:
     """And are not the query itself."""
     for text, language in (("cat", "en"), ("Katze", "de"), ("猫", "zh")):
         related = catalogue.related(text, language=language, limit=8)
@@ -288,21 +290,21 @@ def test_related_queries_find_something(catalogue: SqliteCatalogue) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "de", "ja", "xx"])
-def test_topics_find_something(catalogue: SqliteCatalogue, language: str) -> None:
+def test_topics_have_results(catalogue: SqliteCatalogue, language: str) -> None:
     """Every query of every category; this is what a fresh service calls trending."""
     topics = catalogue.topics(language)
     assert {"Animals", "Food", "Flags"} <= set(topics)
     assert all(find(catalogue, query, language).total for queries in topics.values() for query in queries)
 
 
-def test_a_picture_is_got_by_its_id_in_either_case(catalogue: SqliteCatalogue) -> None:
+def test_get_by_id_ignores_case(catalogue: SqliteCatalogue) -> None:
     """And None for what is no id."""
     lemon = find(catalogue, "lemon").pictures[0]
     got = [catalogue.get(each) for each in (lemon.image_id, lemon.image_id.lower(), "", "\ud800")]
     assert got == [lemon, lemon, None, None]
 
 
-def test_threads_may_search_at_once(catalogue: SqliteCatalogue) -> None:
+def test_search_in_threads_is_consistent(catalogue: SqliteCatalogue) -> None:
     """Eight threads, each with other words, get what one thread gets."""
     words = ["apple", "bell", "cloud", "drum", "egg", "fox", "ghost", "hat"]
     found: Counter[tuple[str, int]] = Counter()

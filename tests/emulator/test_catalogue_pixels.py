@@ -43,7 +43,7 @@ def scene(size: tuple[int, int] = (400, 300)) -> Image.Image:
         ("FFA7C0", "Pink"), ("6A462F", "Brown"), ("1E50AA", "Blue"), ("186648", "Green"), ("FADCBC", "Brown"),
     ],
 )  # fmt: skip
-def test_colours_have_the_names_people_give_them(rgb: str, name: str) -> None:
+def test_color_name_of_samples_is_the_common_name(rgb: str, name: str) -> None:
     """The shades of the artwork, by the API's twelve names."""
     red, green, blue = bytes.fromhex(rgb)
     assert color_name((red, green, blue)) == name
@@ -61,18 +61,18 @@ def test_colours_have_the_names_people_give_them(rgb: str, name: str) -> None:
         ("1F955", "Orange"),
     ],
 )
-def test_the_dominant_colour_is_what_one_would_say(code: str, color: str) -> None:
+def test_dominant_color_of_drawings_ignores_outlines(code: str, color: str) -> None:
     """Lemon, strawberry, whale, frog, grapes, elephant, carrot; outlines do not count."""
     assert analyse(artwork(code, 64)).color == color
 
 
-def test_a_drawing_without_colours_is_monochrome_line_art() -> None:
+def test_analyse_black_drawing_is_monochrome_line_art() -> None:
     """The musical note is black and nothing else."""
     seen = analyse(artwork("1F3B5", 64))
     assert (seen.is_monochrome, seen.image_type, seen.is_transparent) == (True, "Line", True)
 
 
-def test_noise_with_many_shades_is_a_photo() -> None:
+def test_analyse_noise_is_a_photo() -> None:
     """A photograph has no large plain areas."""
     chance = random.Random(1)
     small = Image.frombytes("RGB", (12, 8), chance.randbytes(12 * 8 * 3))
@@ -80,7 +80,7 @@ def test_noise_with_many_shades_is_a_photo() -> None:
 
 
 @pytest.mark.parametrize("code", ["1F408", "1F34B", "1F98B", "26F5", "1F418", "1F3B8"])
-def test_the_hash_survives_scaling_grounds_and_jpeg(code: str) -> None:
+def test_hash_of_a_scaled_reencoded_copy_is_the_same_picture(code: str) -> None:
     """A copy on another ground, in another shape and format, is nearly the same picture."""
     ground = Image.new("RGB", (500, 300), "#EAF4FB")
     art = artwork(code, 250)
@@ -90,20 +90,20 @@ def test_the_hash_survives_scaling_grounds_and_jpeg(code: str) -> None:
     assert is_same_picture(fingerprint(target.getvalue()), perceptual_hash(artwork(code, 64)))
 
 
-def test_the_hash_tells_pictures_apart() -> None:
+def test_hash_of_different_drawings_differs() -> None:
     """Different drawings differ in many bits."""
     hashes = [perceptual_hash(artwork(code, 64)) for code in ("1F408", "1F34B", "1F98B", "26F5", "1F3E0")]
     assert min(hash_distance(a, b) for i, a in enumerate(hashes) for b in hashes[:i]) > 2 * SAME_DISTANCE
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50, b"no picture" * 100])
-def test_what_is_no_picture_is_a_value_error(data: bytes) -> None:
+def test_fingerprint_of_no_picture_raises(data: bytes) -> None:
     """Uploads may be anything."""
     with pytest.raises(ValueError, match=r"no picture|too many pixels|damaged"):
         fingerprint(data)
 
 
-def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprint_of_a_decompression_bomb_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file that says it is enormous is not unpacked."""
     target = io.BytesIO()
     Image.new("1", (3000, 3000)).save(target, "PNG")
@@ -115,7 +115,7 @@ def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("encoding", FORMATS)
 @settings(max_examples=40, deadline=None)
 @given(extra=st.one_of(st.integers(0, 3000), st.integers(65_000, 140_000)))
-def test_files_have_exactly_the_size_promised(encoding: str, extra: int) -> None:
+def test_encode_to_a_size_has_exactly_that_size(encoding: str, extra: int) -> None:
     """Every length from just enough upwards, and the file still decodes."""
     frames = [scene((60, 40)), scene((60, 40)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
     size = 2_500 + extra
@@ -124,7 +124,7 @@ def test_files_have_exactly_the_size_promised(encoding: str, extra: int) -> None
 
 
 @pytest.mark.parametrize(("least", "most"), [(2, 256), (4, 300)])
-def test_padding_comes_in_pieces_of_allowed_lengths(least: int, most: int) -> None:
+def test_padding_portions_have_allowed_lengths(least: int, most: int) -> None:
     """Also where a whole number of longest pieces would leave one too short."""
     for total in range(least, 4 * most):
         pieces = list(_portions(total, least=least, most=most))
@@ -133,7 +133,7 @@ def test_padding_comes_in_pieces_of_allowed_lengths(least: int, most: int) -> No
         assert all(least <= length <= most for _, length in pieces)
 
 
-def test_a_tight_size_costs_quality_not_truth() -> None:
+def test_encode_to_a_small_size_reduces_quality() -> None:
     """What does not fit at full quality is encoded at a lower one."""
     busy = Image.effect_noise((200, 200), 80).convert("RGB")
     roomy, tight = (encode([busy], "jpeg", size, "x") for size in (60_000, 12_000))
@@ -165,37 +165,37 @@ def make(image: Image.Image, **asked: object) -> Image.Image:
         ({"width": 100, "height": 100, "crop": 5, "padding": False}, (100, 75)),
     ],
 )
-def test_thumbnail_sizes(asked: dict[str, object], size: tuple[int, int]) -> None:
+def test_thumbnail_of_requested_sides_has_the_documented_size(asked: dict[str, object], size: tuple[int, int]) -> None:
     """One side keeps the shape, two sides give exactly that, p=0 leaves the white out."""
     assert make(scene(), **asked).size == size
 
 
-def test_the_default_thumbnail_is_at_most_474_wide() -> None:
+def test_thumbnail_without_sides_is_at_most_474_wide() -> None:
     """Large pictures are scaled, small ones are not."""
     assert [make(scene(size)).size for size in ((948, 400), (100, 900))] == [(474, 200), (100, 900)]
 
 
-def test_what_does_not_fit_is_padded_with_white() -> None:
+def test_thumbnail_of_another_ratio_is_padded() -> None:
     """A grey picture in a square: white above and below."""
     image = make(Image.new("RGB", (400, 200), "gray"), width=100, height=100)
     assert [image.getpixel((50, y)) for y in (5, 95)] == [(255, 255, 255)] * 2
 
 
-def test_a_smaller_picture_is_not_enlarged() -> None:
+def test_thumbnail_larger_than_the_original_is_not_enlarged() -> None:
     """It stands in the middle of the white."""
     image = make(Image.new("RGB", (50, 50), "black"), width=150, height=150)
     dark = image.convert("L").point([255] * 128 + [0] * 128).getbbox()
     assert dark == (50, 50, 100, 100)
 
 
-def test_the_blind_crop_of_a_tall_picture_cuts_the_bottom() -> None:
+def test_blind_crop_of_a_tall_picture_cuts_the_bottom() -> None:
     """Top-left stays."""
     tall = Image.new("RGB", (100, 300), "blue")
     tall.paste("red", (0, 0, 100, 100))
     assert make(tall, width=100, height=100, crop=4).getpixel((50, 95))[0] > 200  # type: ignore[index]  # RGB: a tuple
 
 
-def test_the_blind_crop_of_a_wide_picture_cuts_both_sides() -> None:
+def test_blind_crop_of_a_wide_picture_cuts_both_sides() -> None:
     """The middle stays."""
     wide = Image.new("RGB", (300, 100), "blue")
     wide.paste("red", (100, 0, 200, 100))
@@ -203,7 +203,7 @@ def test_the_blind_crop_of_a_wide_picture_cuts_both_sides() -> None:
     assert min(image.getpixel((x, 50))[0] for x in (4, 95)) > 200  # type: ignore[index]  # RGB: a tuple
 
 
-def test_the_smart_crop_keeps_what_there_is_to_see() -> None:
+def test_smart_crop_keeps_the_edges() -> None:
     """The disc low on the right is inside; the blind crop cuts it."""
     reds = []
     for crop in (4, 7):
@@ -212,20 +212,20 @@ def test_the_smart_crop_keeps_what_there_is_to_see() -> None:
     assert reds[0] == 0 < reds[1]
 
 
-def test_the_smart_crop_falls_back_to_the_blind_one() -> None:
+def test_smart_crop_without_edges_is_blind() -> None:
     """Where nothing stands out there is nothing to be smart about."""
     plain = Image.new("RGB", (100, 300), "blue")
     assert make(plain, width=50, height=50, crop=7).tobytes() == make(plain, width=50, height=50, crop=4).tobytes()
 
 
-def test_transparent_thumbnails_are_png() -> None:
+def test_thumbnail_with_transparency_is_png() -> None:
     """Others are JPEG."""
     see_through = artwork("1F408", 100)
     assert [make(image, width=50).format for image in (see_through, scene())] == ["PNG", "JPEG"]
 
 
 @pytest.mark.parametrize("side", [0, -1, 5_000])
-def test_senseless_sides_are_refused(side: int) -> None:
+def test_thumbnail_with_invalid_sides_raises(side: int) -> None:
     """No request makes the service draw a gigapixel."""
     with pytest.raises(ValueError, match="side must be"):
         make(scene(), width=side, height=10)
@@ -233,6 +233,6 @@ def test_senseless_sides_are_refused(side: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 90), st.integers(1, 90), st.sampled_from([None, 4, 7]))
-def test_two_sides_are_always_met_exactly(width: int, height: int, w: int, h: int, crop: int | None) -> None:
+def test_thumbnail_with_two_sides_has_them_exactly(width: int, height: int, w: int, h: int, crop: int | None) -> None:
     """Whatever the shapes."""
     assert make(Image.new("RGB", (width, height), "red"), width=w, height=h, crop=crop).size == (w, h)

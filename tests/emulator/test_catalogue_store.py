@@ -34,7 +34,7 @@ def built_file(cache: Path) -> Path:
     return file
 
 
-def test_the_second_time_it_is_only_opened(tmp_path: Path) -> None:
+def test_open_openmoji_again_does_not_build(tmp_path: Path) -> None:
     """Progress is told while building, and there is none the second time."""
     told: list[tuple[int, int]] = []
     for _ in range(2):
@@ -42,7 +42,7 @@ def test_the_second_time_it_is_only_opened(tmp_path: Path) -> None:
     assert told == [(0, 6), (6, 6)]
 
 
-def test_two_builds_give_the_same_pictures(tmp_path: Path) -> None:
+def test_open_openmoji_twice_has_equal_pictures(tmp_path: Path) -> None:
     """Ids, sizes, grounds and all."""
     made = [opened(tmp_path / name, today=NOW) for name in ("a", "b")]
     first, second = (find(each, "site:any").pictures for each in made)
@@ -51,7 +51,7 @@ def test_two_builds_give_the_same_pictures(tmp_path: Path) -> None:
         each.close()
 
 
-def test_dates_move_with_the_day_it_is_opened(tmp_path: Path) -> None:
+def test_open_openmoji_on_another_day_moves_dates(tmp_path: Path) -> None:
     """So that there are fresh pictures a year from now, without building anew."""
     dates = []
     for today in (NOW, NOW + timedelta(days=365)):
@@ -62,7 +62,7 @@ def test_dates_move_with_the_day_it_is_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "hole", "scratch"])
-def test_a_damaged_file_is_built_anew(tmp_path: Path, damage: str) -> None:
+def test_open_openmoji_with_a_damaged_index_rebuilds(tmp_path: Path, damage: str) -> None:
     """Whatever happened to it."""
     file = built_file(tmp_path)
     sound = file.read_bytes()
@@ -83,7 +83,7 @@ def test_a_damaged_file_is_built_anew(tmp_path: Path, damage: str) -> None:
     made.close()
 
 
-def test_another_fingerprint_is_built_anew(tmp_path: Path) -> None:
+def test_open_openmoji_with_another_fingerprint_rebuilds(tmp_path: Path) -> None:
     """A file that was made by other versions is not used, even under this name."""
     file = built_file(tmp_path)
     with sqlite3.connect(file) as connection:
@@ -94,7 +94,7 @@ def test_another_fingerprint_is_built_anew(tmp_path: Path) -> None:
     assert told[-1] == 6
 
 
-def test_another_version_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_openmoji_of_another_version_has_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older program on the same machine keeps its own file."""
     built_file(tmp_path)
     monkeypatch.setattr(module, "VERSION", 999)
@@ -102,7 +102,7 @@ def test_another_version_has_another_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_build_that_fails_leaves_no_file(tmp_path: Path) -> None:
     """An exception on the way, and the folder is as it was."""
 
     def stop(done: int, total: int) -> None:
@@ -113,7 +113,7 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_done_without(tmp_path: Path) -> None:
+def test_open_openmoji_without_a_writable_cache_uses_a_temporary_folder(tmp_path: Path) -> None:
     """A file stands where the folder should be: it is built elsewhere, for this time, and removed."""
     (tmp_path / "file").write_text("in the way")
     made = opened(tmp_path / "file" / "cache")
@@ -122,14 +122,14 @@ def test_a_folder_that_cannot_be_written_to_is_done_without(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_closing_twice_is_harmless(tmp_path: Path) -> None:
+def test_close_twice_does_nothing(tmp_path: Path) -> None:
     """The second time does nothing."""
     made = opened(tmp_path)
     made.close()
     made.close()
 
 
-def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
+def test_build_in_two_processes_succeeds_in_both(tmp_path: Path) -> None:
     """Both get a whole catalogue, and one file remains."""
     program = textwrap.dedent(
         f"""
@@ -146,7 +146,7 @@ def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_the_cache_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Our own variable, then the platform's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("BING_IMAGES_CACHE", raising=False)
@@ -155,7 +155,7 @@ def test_the_cache_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, t
     assert store.cache_folder() == tmp_path / "own"
 
 
-def test_without_a_home_it_is_the_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_folder_without_a_home_is_temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In containers whose user is in no list."""
 
     def homeless() -> Path:
@@ -169,7 +169,7 @@ def test_without_a_home_it_is_the_folder_for_temporary_files(monkeypatch: pytest
     assert store.cache_folder() == tmp_path / "bing-images"
 
 
-def test_what_has_no_name_has_its_code_point(tmp_path: Path) -> None:
+def test_describe_without_a_name_uses_the_code_point(tmp_path: Path) -> None:
     """And is found by it."""
     made = opened(tmp_path)
     assert [p.names["en"] for p in find(made, "E0C4").pictures] == ["Symbol U+E0C4"]

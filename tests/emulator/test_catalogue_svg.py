@@ -70,6 +70,13 @@ def test_svg_without_foreign_references_is_drawn(renderer: SvgRenderer, body: st
     assert drawn(renderer, svg(body)).getpixel((20, 20)) == (255, 0, 0, 255)
 
 
+def test_svg_without_a_namespace_is_drawn_and_checked(renderer: SvgRenderer) -> None:
+    data = b'<svg viewBox="0 0 10 10"><a href="https://x.example"><rect width="10" height="10" fill="red"/></a></svg>'
+    assert drawn(renderer, data).getpixel((20, 20)) == (255, 0, 0, 255)
+    with pytest.raises(ValueError, match="refers to another file"):
+        check_svg(data.replace(b"<rect", b'<image href="/etc/x.png"/><rect'))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
 def test_svg_in_any_declared_encoding_is_drawn(renderer: SvgRenderer, encoding: str) -> None:
     text = f'<?xml version="1.0" encoding="{encoding}"?>' + svg('<desc>é</desc><rect width="10" height="10"/>').decode()
@@ -120,7 +127,7 @@ def test_check_svg_with_a_foreign_reference_is_refused(reference: str) -> None:
         (b'<?xml version="1.0" encoding="klingon"?>' + svg(), "not well-formed"),
         (b'<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + svg("<text>&x;</text>"), "not well-formed"),
         (b"<html/>", "no <svg> element"),
-        (b'<svg viewBox="0 0 1 1"/>', "no <svg> element"),
+        (b'<svg xmlns="urn:x" viewBox="0 0 1 1"/>', "no <svg> element"),
         (svg("", ""), "no size"),
         (svg("", 'viewBox="0 0 0 0"'), "no size"),
         (svg("", 'viewBox="0 0 nan 1"'), "no size"),

@@ -24,7 +24,7 @@ def find(catalogue: SyntheticCatalogue, text: str, **given: Any) -> Hits:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 400), st.text("abc ", min_size=1).filter(str.strip))
-def test_any_text_finds_all_pictures_each_once(total: int, text: str) -> None:
+def test_synthetic_search_finds_each_picture_once(total: int, text: str) -> None:
     """Page by page, to the end."""
     catalogue = synthetic(total, today=NOW)
     pages = (find(catalogue, text, offset=at).pictures for at in range(0, total + 35, 35))
@@ -32,27 +32,27 @@ def test_any_text_finds_all_pictures_each_once(total: int, text: str) -> None:
     assert len(ids) == len(set(ids)) == find(catalogue, text).total == total
 
 
-def test_the_same_seed_gives_the_same_answers() -> None:
+def test_synthetic_with_the_same_seed_is_equal() -> None:
     """And another seed others."""
     same, again, other = (find(synthetic(100, seed, today=NOW), "boat") for seed in (1, 1, 2))
     assert (same == again, same == other) == (True, False)
 
 
-def test_another_text_gives_another_order() -> None:
+def test_synthetic_search_for_another_text_has_another_order() -> None:
     """Of the same pictures."""
     catalogue = synthetic(200, today=NOW)
     boats, trees = (find(catalogue, text, limit=200).pictures for text in ("boat", "tree"))
     assert (boats == trees, {p.image_id for p in boats} == {p.image_id for p in trees}) == (False, True)
 
 
-def test_case_and_blanks_do_not_make_another_query() -> None:
+def test_synthetic_search_ignores_case_and_blanks() -> None:
     """As people type."""
     catalogue = synthetic(50, today=NOW)
     assert find(catalogue, "Red  Boat ") == find(catalogue, "red boat")
 
 
 @pytest.mark.parametrize("text", ["", " ", "?", "-boat"])
-def test_a_text_without_a_word_finds_nothing(text: str) -> None:
+def test_synthetic_search_without_words_finds_nothing(text: str) -> None:
     """There must be something to look for."""
     assert find(synthetic(10), text) == Hits((), 0, None, matched_all=True)
 
@@ -66,7 +66,7 @@ def test_a_text_without_a_word_finds_nothing(text: str) -> None:
         Filters(license="Public"),
     ],
 )
-def test_filters_are_honoured(filters: Filters) -> None:
+def test_synthetic_search_applies_filters(filters: Filters) -> None:
     """All that pass are found, in the order they had."""
     catalogue = synthetic(600, today=NOW)
     everything = find(catalogue, "boat", limit=600).pictures
@@ -83,14 +83,14 @@ def test_first_id_puts_a_picture_first() -> None:
     assert (hits.pictures[0], hits.total) == (last, 100)
 
 
-def test_a_picture_is_got_by_its_id() -> None:
+def test_synthetic_get_by_id_returns_the_picture() -> None:
     """Or not at all."""
     catalogue = synthetic(10, today=NOW)
     picture = find(catalogue, "boat").pictures[3]
     assert (catalogue.get(picture.image_id.lower()), catalogue.get("nope")) == (picture, None)
 
 
-def test_originals_are_what_was_promised_and_recognised() -> None:
+def test_synthetic_content_matches_and_is_recognised() -> None:
     """Bytes, sides, format; and an upload of one finds it."""
     catalogue = synthetic(60, today=NOW)
     for picture in find(catalogue, "boat", limit=60).pictures:
@@ -101,7 +101,7 @@ def test_originals_are_what_was_promised_and_recognised() -> None:
         assert catalogue.fingerprint(data) == picture.phash
 
 
-def test_thumbnails_follow_the_rules() -> None:
+def test_synthetic_thumbnail_follows_the_rules() -> None:
     """As everywhere."""
     catalogue = synthetic(20, today=NOW)
     for picture in find(catalogue, "boat", limit=20).pictures:
@@ -109,7 +109,7 @@ def test_thumbnails_follow_the_rules() -> None:
         assert Image.open(io.BytesIO(data)).size == (60, 40)
 
 
-def test_similar_pictures_come_nearest_first() -> None:
+def test_synthetic_similar_pictures_are_sorted() -> None:
     """Without the one excluded."""
     catalogue = synthetic(100, today=NOW)
     picture = find(catalogue, "boat").pictures[0]
@@ -118,20 +118,20 @@ def test_similar_pictures_come_nearest_first() -> None:
     assert (len(found), picture in found, distances) == (10, False, sorted(distances))
 
 
-def test_what_is_no_picture_is_a_value_error() -> None:
+def test_fingerprint_of_no_picture_raises() -> None:
     """Uploads may be anything."""
     with pytest.raises(ValueError, match=r"no picture|too many pixels|damaged"):
         synthetic(1).fingerprint(b"nothing")
 
 
-def test_an_empty_catalogue_finds_nothing() -> None:
+def test_synthetic_of_zero_pictures_finds_nothing() -> None:
     """And a negative one is refused."""
     assert find(synthetic(0), "boat").total == 0
     with pytest.raises(ValueError, match="negative"):
         synthetic(-1)
 
 
-def test_topics_and_related_queries_are_queries() -> None:
+def test_synthetic_topics_and_related_have_results() -> None:
     """Every one finds everything."""
     catalogue = synthetic(5, today=NOW)
     queries = [*itertools.chain(*catalogue.topics("de").values()), *catalogue.related("boat", language="en", limit=4)]

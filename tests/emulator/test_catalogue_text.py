@@ -16,40 +16,40 @@ def terms(text: str) -> list[list[str]]:
     ("left", "right"),
     [("ねこ", "ネコ"), ("CAT", "cat"), ("ｃａｔ", "cat"), ("Straße", "strasse"), ("ﾈｺ", "ネコ")],
 )
-def test_texts_that_mean_the_same_fold_to_the_same(left: str, right: str) -> None:
+def test_fold_of_equivalent_texts_is_equal(left: str, right: str) -> None:
     """Case, width and kana do not matter."""
     assert fold(left) == fold(right)
 
 
-def test_a_symbol_is_searched_by_its_code_point() -> None:
+def test_query_tokens_of_a_symbol_are_its_code_point() -> None:
     """An emoji is a word: its hexadecimal code."""
     assert query_tokens("🐈") == ("1f408",)
 
 
-def test_a_run_without_spaces_is_found_by_each_character_and_each_pair() -> None:
+def test_index_tokens_of_a_run_are_characters_and_pairs() -> None:
     """Japanese and Chinese need no word boundaries."""
     assert list(index_tokens("猫の顔")) == ["猫", "の".translate({0x306E: 0x30CE}), "顔", "猫ノ", "ノ顔"]
 
 
-def test_what_is_asked_of_a_run_is_its_pairs() -> None:
+def test_query_tokens_of_a_run_are_pairs() -> None:
     """Two neighbours say more than two characters anywhere."""
     assert query_tokens("猫の顔 2x") == ("猫ノ", "ノ顔", "2x")
 
 
 @given(st.text(max_size=60))
-def test_every_text_is_found_by_itself(text: str) -> None:
+def test_query_tokens_of_any_text_are_index_tokens(text: str) -> None:
     """What is asked for is among what was indexed."""
     assert set(query_tokens(text)) <= set(index_tokens(text))
 
 
 @given(st.text(max_size=60))
-def test_title_keys_are_stable(text: str) -> None:
+def test_title_key_is_idempotent(text: str) -> None:
     """A key is its own key."""
     assert title_key(title_key(text)) == title_key(text)
 
 
 @given(st.text(max_size=200))
-def test_slugs_are_safe_in_a_path(text: str) -> None:
+def test_slugify_any_text_is_safe_in_a_path(text: str) -> None:
     """Only ASCII letters, digits and single hyphens inside."""
     assert all(part.isascii() and part.isalnum() for part in slugify(text).split("-") if part)
 
@@ -71,12 +71,12 @@ def test_slugs_are_safe_in_a_path(text: str) -> None:
         ('"', []),
     ],
 )
-def test_operators_are_understood(text: str, groups: list[list[str]]) -> None:
+def test_parse_query_reads_operators(text: str, groups: list[list[str]]) -> None:
     """Quotes, OR, minus and site: as people use them; filler words count only alone."""
     assert terms(text) == groups
 
 
-def test_excluded_terms_are_kept_apart() -> None:
+def test_parse_query_with_minus_excludes_terms() -> None:
     """A minus works on words and phrases."""
     assert SearchQuery.parse('cat -dog -"black bird"').excluded == (
         Term(("dog",)),
@@ -84,11 +84,11 @@ def test_excluded_terms_are_kept_apart() -> None:
     )
 
 
-def test_only_a_site_means_everything() -> None:
+def test_parse_query_of_a_site_only_is_everything() -> None:
     """`site:` alone asks for all pictures there are; with words it is dropped."""
     assert (SearchQuery.parse("site:x").everything, SearchQuery.parse("site:x cat").everything) == (True, False)
 
 
-def test_a_query_without_end_is_cut() -> None:
+def test_parse_query_of_many_words_is_bounded() -> None:
     """No text makes more work than a couple of dozen words do."""
     assert len(SearchQuery.parse("word " * 10_000).groups) == 24

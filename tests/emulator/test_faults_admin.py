@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 ADMIN = "/__admin"
 
 
-async def test_it_sets_a_profile_by_name_or_by_fields_and_faults_beside_it() -> None:
+async def test_admin_post_sets_profile_and_faults() -> None:
     async with emulated(admin=True) as (one, emulator):
         await one.post(ADMIN, json={"profile": "free+slow"})
         assert emulator.profile == Profile.named("free+slow")
@@ -26,7 +26,7 @@ async def test_it_sets_a_profile_by_name_or_by_fields_and_faults_beside_it() -> 
         assert Profile.of(state["profile"]) == emulator.profile
 
 
-async def test_it_shows_and_clears_the_journal_and_is_not_in_it() -> None:
+async def test_admin_shows_and_clears_the_journal() -> None:
     async with emulated(admin=True, profile=Profile(faults="503; requests=2")) as (one, emulator):
         for _ in range(2):
             await one.get(SEARCH)
@@ -42,7 +42,7 @@ async def test_it_shows_and_clears_the_journal_and_is_not_in_it() -> None:
     [b"{", b"[]", b'{"profil":"free"}', b'{"profile":"fast"}', b'{"profile":5}', b'{"profile":{"qps":-1}}',
      b'{"profile":"free","faults":"earthquake"}', b'{"profile":"free","faults":[1]}', b"\xff"],
 )  # fmt: skip
-async def test_orders_that_are_wrong_change_nothing(orders: bytes) -> None:
+async def test_admin_post_that_is_invalid_changes_nothing(orders: bytes) -> None:
     async with emulated(admin=True) as (one, emulator):
         response = await one.post(ADMIN, content=orders, headers={"Content-Type": "application/json"})
         assert response.status_code == 400
@@ -50,7 +50,7 @@ async def test_orders_that_are_wrong_change_nothing(orders: bytes) -> None:
         assert emulator.profile == Profile()
 
 
-async def test_it_is_not_there_unless_asked_for() -> None:
+async def test_admin_without_the_setting_is_404() -> None:
     async with emulated() as (one, _):
         assert (await one.get(ADMIN)).status_code == 404
 
@@ -64,7 +64,7 @@ async def test_it_is_not_there_unless_asked_for() -> None:
         {"base": "http://127.0.0.1.example"},
     ],
 )
-async def test_to_callers_from_elsewhere_it_is_not_there(caller: dict[str, Any]) -> None:
+async def test_admin_from_another_machine_is_404(caller: dict[str, Any]) -> None:
     """Nor to a web page whose name was made to lead here."""
     async with emulated(admin=True, **caller) as (one, emulator):
         for response in (await one.get(ADMIN), await one.post(ADMIN, json={"profile": "retired"})):
@@ -73,19 +73,19 @@ async def test_to_callers_from_elsewhere_it_is_not_there(caller: dict[str, Any])
         assert emulator.profile == Profile()
 
 
-async def test_a_proxy_on_this_machine_speaks_for_nobody() -> None:
+async def test_admin_through_a_proxy_is_404() -> None:
     async with emulated(admin=True) as (one, _):
         for header in ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"):
             assert (await one.get(ADMIN, headers={header: "127.0.0.1"})).status_code == 404
 
 
 @pytest.mark.parametrize("base", ["http://localhost:80", "http://127.0.0.2", "http://[::1]:9"])
-async def test_this_machine_has_many_names(base: str) -> None:
+async def test_admin_by_any_loopback_name_is_served(base: str) -> None:
     async with emulated(admin=True, base=base, address=("::1", 5)) as (one, _):
         assert (await one.get(ADMIN)).status_code == 200
 
 
-async def test_a_form_on_a_web_page_cannot_give_orders() -> None:
+async def test_admin_post_of_a_form_is_refused() -> None:
     """Only JSON makes a browser ask first, and it is told no."""
     async with emulated(admin=True) as (one, emulator):
         sent: httpx.Response = await one.post(

@@ -83,13 +83,13 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(("fault", "shown"), SHOWN.items())
-async def test_each_fault_shows_itself_as_on_a_socket(fault: str, shown: str) -> None:
+async def test_fault_in_process_looks_as_on_a_socket(fault: str, shown: str) -> None:
     """The same expectations hold in test_faults_socket; the request after it is served as ever."""
     async with emulated(profile=Profile(faults=[FaultRule(fault, first=1, last=1)])) as (one, _):
         assert [await impression(one), await impression(one)] == [shown, "200 Images"]
 
 
-async def test_a_hung_request_ends_with_the_clients_patience_and_is_put_down_as_aborted() -> None:
+async def test_hang_until_the_client_times_out_is_recorded_as_aborted() -> None:
     for fault in ("hang", "hang-head", "hang-body"):
         async with emulated(profile=Profile(faults=fault)) as (one, emulator):
             with anyio.move_on_after(30) as patience:
@@ -99,13 +99,13 @@ async def test_a_hung_request_ends_with_the_clients_patience_and_is_put_down_as_
             assert (record.ending, record.elapsed, record.fault) == ("aborted", 30.0, fault)
 
 
-async def test_a_drip_takes_its_time_for_every_byte() -> None:
+async def test_drip_in_process_takes_time_per_byte() -> None:
     async with emulated(profile=Profile(faults="drip-body")) as (one, emulator):
         response = await one.get(SEARCH, headers={"Accept-Encoding": "identity"})
         assert emulator.journal.records[0].elapsed == pytest.approx(0.2 * len(response.content))
 
 
-async def test_latency_passes_before_each_reply_and_costs_no_real_time() -> None:
+async def test_latency_in_virtual_time_passes_before_each_reply() -> None:
     started = time.monotonic()
     async with emulated(profile=Profile(latency=Latency(600.0))) as (one, emulator):
         await one.get(SEARCH)
@@ -116,7 +116,7 @@ async def test_latency_passes_before_each_reply_and_costs_no_real_time() -> None
     assert time.monotonic() - started < 5
 
 
-async def test_a_window_slides_and_tells_how_long_to_wait() -> None:
+async def test_rate_limit_states_the_wait_and_slides() -> None:
     async with emulated(profile=Profile(qps=3, window=10.0)) as (one, emulator):
         statuses = []
         for _ in range(5):
@@ -134,7 +134,7 @@ def errors_of(response: httpx.Response) -> list[tuple[str, str | None]]:
     return [(entry["code"], entry.get("subCode")) for entry in response.json()["errors"]]
 
 
-async def test_the_ways_to_say_when_to_come_back() -> None:
+async def test_retry_after_in_each_form_is_sent() -> None:
     """All of them by the emulator's own clock, whatever the time is outside."""
     found = {}
     for hint in ("seconds", "date", "message", "none"):
@@ -148,13 +148,13 @@ async def test_the_ways_to_say_when_to_come_back() -> None:
     assert found == {"seconds": (7, None), "date": (7, None), "message": (None, 7), "none": (None, None)}
 
 
-async def test_keys_have_quotas_of_their_own_and_a_wrong_key_has_none() -> None:
+async def test_quota_is_per_key_and_not_for_wrong_keys() -> None:
     async with emulated(profile=Profile(qps=1, window=60.0), keys=["a", "b"]) as (one, _):
         answers = [(await one.get(SEARCH, headers={"Ocp-Apim-Subscription-Key": key})).status_code for key in "abaxx"]
         assert answers == [200, 200, 429, 401, 401]
 
 
-async def test_the_months_quota_refills_at_its_end() -> None:
+async def test_quota_at_the_end_of_the_period_is_reset() -> None:
     async with emulated(profile=Profile(quota=2, quota_by_gateway=True)) as (one, emulator):
         assert [(await one.get(SEARCH)).status_code for _ in range(2)] == [200, 200]
         await anyio.sleep(5.5 * 86_400)
@@ -166,7 +166,7 @@ async def test_the_months_quota_refills_at_its_end() -> None:
         assert [record.fault for record in emulator.journal.records] == [None, None, "quota", None]
 
 
-async def test_an_outage_begins_and_ends_on_time_and_no_limit_counts_what_never_arrived() -> None:
+async def test_outage_has_its_time_window_and_is_not_counted() -> None:
     profile = Profile(qps=1, window=3.0, faults="refuse; after=10; for=60")
     async with emulated(profile=profile) as (one, _):
         seen = []
@@ -176,7 +176,7 @@ async def test_an_outage_begins_and_ends_on_time_and_no_limit_counts_what_never_
         assert seen == ["200 Images"] * 2 + ["ConnectError"] * 6 + ["200 Images"] * 2
 
 
-async def test_the_same_seed_meets_the_same_fate() -> None:
+async def test_faults_with_the_same_seed_are_equal() -> None:
     async def fates(seed: int) -> list[tuple[str | None, float]]:
         profile = Profile.named("flaky+slow") | Profile(faults="hang; p=0.0, 500; p=0.3")
         async with emulated(profile=profile, seed=seed) as (one, emulator):
@@ -187,7 +187,7 @@ async def test_the_same_seed_meets_the_same_fate() -> None:
     assert await fates(1) == await fates(1) != await fates(2)
 
 
-async def test_hostile_bodies_come_in_turn() -> None:
+async def test_hostile_profile_applies_body_faults_in_turn() -> None:
     async with emulated(profile="hostile") as (one, emulator):
         rules = emulator.profile.faults
         for _ in rules:
@@ -195,7 +195,7 @@ async def test_hostile_bodies_come_in_turn() -> None:
         assert [record.fault for record in emulator.journal.records] == [rule.fault for rule in rules]
 
 
-async def test_paging_leads_astray() -> None:
+async def test_paging_faults_change_next_offset() -> None:
     expected: dict[str, Any] = {
         "next-missing": None,
         "next-repeats": 20,
@@ -219,7 +219,7 @@ async def test_paging_leads_astray() -> None:
         assert shrunk["totalEstimatedMatches"] == 11
 
 
-async def test_a_header_asks_for_a_fault_of_one_request_from_this_machine_only() -> None:
+async def test_fault_header_applies_to_local_requests_only() -> None:
     asks = {"X-Emulator-Fault": "503"}
     async with emulated() as (one, _):
         assert (await one.get(SEARCH, headers=asks)).status_code == 503
@@ -232,7 +232,7 @@ async def test_a_header_asks_for_a_fault_of_one_request_from_this_machine_only()
         assert (await far.get(SEARCH, headers=asks)).status_code == 200
 
 
-async def test_wrong_types_are_scattered_by_the_seed() -> None:
+async def test_wrong_types_depend_on_the_seed() -> None:
     async def body(seed: int) -> bytes:
         async with emulated(profile=Profile(faults="json-wrong-types"), seed=seed) as (one, _):
             return (await one.get(SEARCH)).content
@@ -241,7 +241,7 @@ async def test_wrong_types_are_scattered_by_the_seed() -> None:
         assert await body(1) == await body(1) != (await one.get(SEARCH)).content
 
 
-async def test_the_journal_says_what_came_in_and_never_the_key() -> None:
+async def test_journal_has_requests_without_keys() -> None:
     async with emulated(profile=Profile(faults="503; requests=2")) as (one, emulator):
         await one.get("/v7.0/images/search?q=a%20b&q=c&subscription-key=hush", headers=KEY)
         await one.get("/v7.0/images/trending", headers=KEY)
@@ -257,7 +257,7 @@ async def test_the_journal_says_what_came_in_and_never_the_key() -> None:
         assert emulator.journal.records == ()
 
 
-async def test_requests_are_in_the_journal_while_they_run() -> None:
+async def test_journal_has_requests_in_flight() -> None:
     async with emulated(profile=Profile(latency=5.0)) as (one, emulator), anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(one.get, SEARCH)
@@ -267,32 +267,32 @@ async def test_requests_are_in_the_journal_while_they_run() -> None:
         assert emulator.journal.in_flight == 0
 
 
-async def test_a_new_profile_begins_anew() -> None:
+async def test_profile_that_is_set_resets_counters() -> None:
     async with emulated(profile=Profile(qps=1, window=99.0)) as (one, emulator):
         assert [(await one.get(SEARCH)).status_code for _ in range(2)] == [200, 429]
         emulator.profile = Profile(qps=1, window=99.0, faults="500; requests=1")
         assert [(await one.get(SEARCH)).status_code for _ in range(2)] == [500, 429]
 
 
-async def test_pictures_meet_no_faults() -> None:
+async def test_faults_do_not_apply_to_image_files() -> None:
     async with emulated(profile="retired") as (one, _):
         assert (await one.get("/favicon.ico")).status_code == 200
         assert (await one.get(SEARCH)).status_code == 410
 
 
-async def test_bodies_of_refusals_are_left_alone() -> None:
+async def test_body_faults_do_not_change_error_responses() -> None:
     async with client(profile=Profile(faults="json-list")) as one:
         assert errors(await one.get("images/search")) == [("ParameterMissing", "q", "")]
 
 
-async def test_a_local_service_takes_a_profile() -> None:
+async def test_local_service_with_a_profile_applies_it() -> None:
     service = LocalService(catalogue=synthetic(40), profile="free")
     async with service, httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://h") as one:
         assert [(await one.get(SEARCH)).status_code for _ in range(4)] == [200, 200, 200, 429]
         assert len(service.emulator.journal) == 4
 
 
-async def test_a_session_on_a_failing_emulator_gets_its_errors() -> None:
+async def test_session_with_faults_raises_their_errors() -> None:
     from bing_images_async.errors import ConnectionFailedError
 
     async with emulated(profile=Profile(faults="reset-body")) as (one, emulator):

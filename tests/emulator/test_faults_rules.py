@@ -33,9 +33,7 @@ def moments(gaps: list[float]) -> list[float]:
 
 
 @given(GAPS, st.integers(1, 5), st.sampled_from([0.5, 1.0, 2.0]), st.booleans())
-def test_a_window_lets_in_what_a_count_by_hand_does(
-    gaps: list[float], limit: int, window: float, count_rejected: bool
-) -> None:
+def test_sliding_window_agrees_with_a_count(gaps: list[float], limit: int, window: float, count_rejected: bool) -> None:
     limiter = SlidingWindow(limit, window, count_rejected=count_rejected)
     counted: list[float] = []
     for now in moments(gaps):
@@ -46,9 +44,7 @@ def test_a_window_lets_in_what_a_count_by_hand_does(
 
 
 @given(GAPS, st.integers(1, 5), st.booleans())
-def test_who_waits_as_long_as_told_is_let_in_and_not_before(
-    gaps: list[float], limit: int, count_rejected: bool
-) -> None:
+def test_sliding_window_after_the_stated_wait_allows(gaps: list[float], limit: int, count_rejected: bool) -> None:
     limiter, early = (SlidingWindow(limit, 1.0, count_rejected=count_rejected) for _ in range(2))
     for now in moments(gaps):
         early.count(now)
@@ -59,7 +55,7 @@ def test_who_waits_as_long_as_told_is_let_in_and_not_before(
             return
 
 
-def test_knocking_on_keeps_out_only_where_rejected_calls_count() -> None:
+def test_sliding_window_with_count_rejected_extends_the_wait() -> None:
     """Two a second, knocked at four times a second."""
     lenient, strict = SlidingWindow(2, 1.0), SlidingWindow(2, 1.0, count_rejected=True)
     knocks = [eighths / 4 for eighths in range(12)]
@@ -67,7 +63,7 @@ def test_knocking_on_keeps_out_only_where_rejected_calls_count() -> None:
     assert [strict.count(now) == 0.0 for now in knocks].count(True) == 2
 
 
-def test_each_key_has_its_own_limits_and_rejected_calls_use_up_no_quota() -> None:
+def test_limits_are_per_key_and_rejections_use_no_quota() -> None:
     limits = Limits(qps=1, window=1.0, count_rejected=False, quota=2, quota_period=100.0)
     assert limits.count("a", 0.0) is None
     assert limits.count("b", 0.0) is None
@@ -76,7 +72,7 @@ def test_each_key_has_its_own_limits_and_rejected_calls_use_up_no_quota() -> Non
     assert limits.count("a", 100.0) is None
 
 
-def test_a_quota_refills_at_the_end_of_its_period_however_late_one_comes() -> None:
+def test_quota_after_any_number_of_periods_is_reset() -> None:
     quota = Quota(3, 10.0)
     assert quota.left(5.0) == 3
     quota.used = 3
@@ -84,8 +80,8 @@ def test_a_quota_refills_at_the_end_of_its_period_however_late_one_comes() -> No
     assert (quota.left(47.0), quota.refill(47.0)) == (3, 8.0)
 
 
-@given(st.integers(0, 10**7))
-def test_the_gateways_words_for_a_quota_can_be_read(seconds: int) -> None:
+@given(st.integers(0, 31 * 86_400))
+def test_quota_message_of_the_gateway_is_parsed_by_the_client(seconds: int) -> None:
     message = quota_exceeded(float(seconds), by_gateway=True).body.decode()
     assert quota_refill(message) == seconds
 
@@ -100,12 +96,12 @@ def test_the_gateways_words_for_a_quota_can_be_read(seconds: int) -> None:
         (FaultRule("reset", probability=0.0), []),
     ],
 )
-def test_a_rule_befalls_exactly_the_requests_it_names(rule: FaultRule, hit: list[int]) -> None:
+def test_fault_rule_applies_to_the_named_requests(rule: FaultRule, hit: list[int]) -> None:
     """Request n comes n - 1 seconds after the first."""
     assert [n for n in range(1, 21) if rule.applies(n, n - 1.0, key=str(n), is_search=True)] == hit
 
 
-def test_a_probability_is_a_share_that_repeats_itself() -> None:
+def test_fault_rule_probability_is_reproducible() -> None:
     rule = FaultRule("reset", probability=0.05)
 
     def hits(seed: int) -> list[int]:
@@ -115,7 +111,7 @@ def test_a_probability_is_a_share_that_repeats_itself() -> None:
     assert hits(1) == hits(1) != hits(2)
 
 
-def test_faults_of_paging_befall_searches_only() -> None:
+def test_fault_rule_of_paging_applies_to_search_only() -> None:
     rule = FaultRule("next-zero")
     assert [rule.applies(1, 0.0, key="", is_search=search) for search in (True, False)] == [True, False]
 
@@ -131,7 +127,7 @@ def test_faults_of_paging_befall_searches_only() -> None:
         ("refuse; after=10; for=60", FaultRule("refuse", start=10.0, duration=60.0)),
     ],
 )
-def test_a_rule_can_be_written_and_read_back(text: str, rule: FaultRule) -> None:
+def test_fault_rule_as_text_round_trips(text: str, rule: FaultRule) -> None:
     assert FaultRule.parse(text) == rule == FaultRule.parse(str(rule))
 
 
@@ -148,11 +144,11 @@ def test_a_rule_can_be_written_and_read_back(text: str, rule: FaultRule) -> None
         ("reset; amount=-1", "amount must be from 0"),
     ],
 )
-def test_what_is_no_rule_is_refused_by_name(text: str, words: str) -> None:
+def test_fault_rule_that_is_invalid_names_the_reason(text: str, words: str) -> None:
     assert words in raised(FaultRule.parse, text)
 
 
-def test_several_rules_stand_in_one_text() -> None:
+def test_parse_rules_separated_by_commas_returns_all() -> None:
     assert parse_rules("reset; p=0.1, 503,") == (FaultRule("reset", probability=0.1), FaultRule("503"))
 
 
@@ -160,7 +156,7 @@ def latencies(latency: Latency) -> list[float]:
     return sorted(latency.draw(str(number)) for number in range(4_000))
 
 
-def test_latencies_have_the_shape_they_are_named_for() -> None:
+def test_latency_distributions_have_their_shape() -> None:
     assert set(latencies(Latency(0.05))) == {0.05}
     uniform = latencies(Latency(0.05, jitter=0.015))
     assert uniform[0] >= 0.035
@@ -173,14 +169,14 @@ def test_latencies_have_the_shape_they_are_named_for() -> None:
     assert min(latencies(Latency(0.01, jitter=0.05))) == 0.0
 
 
-def test_profiles_combine() -> None:
+def test_profiles_joined_combine_fields_and_faults() -> None:
     both = Profile.named("free+slow") | Profile(faults="reset")
     assert (both.qps, both.quota, both.latency.median) == (3, 1_000, 0.4)
     assert (Profile(faults="503") | both).faults == (FaultRule("503"), FaultRule("reset"))
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))
-def test_a_profile_survives_json(name: str) -> None:
+def test_profile_as_json_round_trips(name: str) -> None:
     assert Profile.of(PROFILES[name].as_json()) == PROFILES[name]
 
 
@@ -200,15 +196,15 @@ def test_a_profile_survives_json(name: str) -> None:
         ({"pqs": 3}, "Unknown field 'pqs' of a profile"),
     ],
 )
-def test_a_profile_that_cannot_be_says_why(fields: dict[str, object], words: str) -> None:
+def test_profile_that_is_invalid_names_the_reason(fields: dict[str, object], words: str) -> None:
     assert words in raised(Profile.of, fields)
 
 
-def test_an_unknown_profile_is_refused_before_a_catalogue_is_opened() -> None:
+def test_local_service_with_an_unknown_profile_raises() -> None:
     assert "Unknown profile 'fast'. Known profiles: " in raised(LocalService, catalogue=synthetic(1), profile="fast")
 
 
-def test_every_fault_has_one_home() -> None:
+def test_fault_names_are_unique_across_tables() -> None:
     from bing_images_async.emulator.faults import body_faults, connection_faults, error_responses, paging_faults
 
     """No name stands in two of the tables, where one would hide the other."""
@@ -227,7 +223,7 @@ def record(number: int) -> Record:
     return Record(number=number, time=0.0, method="GET", path="/", query=(), key=None, connection=None)
 
 
-def test_the_journal_keeps_the_last_records_and_what_is_over_does_not_come_back() -> None:
+def test_journal_beyond_its_size_drops_the_oldest() -> None:
     journal = Journal(3)
     for number in range(1, 6):
         journal.add(record(number))
@@ -237,14 +233,14 @@ def test_the_journal_keeps_the_last_records_and_what_is_over_does_not_come_back(
     assert (len(journal), journal.in_flight) == (3, 2)
 
 
-def test_fingerprints_tell_keys_apart_and_do_not_show_them() -> None:
+def test_fingerprint_of_keys_differs_and_hides_them() -> None:
     prints = [fingerprint(key, 0) for key in ("secret-a", "secret-b", "secret-a")]
     assert prints[0] == prints[2] != prints[1]
     assert all(len(one) == 8 and "secret" not in one for one in prints)
     assert fingerprint("secret-a", 1) != prints[0]
 
 
-def test_latency_is_drawn_afresh_for_each_request() -> None:
+def test_latency_of_each_request_is_drawn_anew() -> None:
     drawn = [Latency(1.0, jitter=0.5).draw(f"0/{number}") for number in range(50)]
     assert all(one != other for one, other in pairwise(drawn))
 

@@ -47,7 +47,7 @@ async def settled(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(("fault", "shown"), SHOWN_HERE.items())
-async def test_each_fault_shows_itself(
+async def test_fault_on_a_socket_has_its_effect(
     server: tuple[str, Emulator], one: httpx.AsyncClient, fault: str, shown: str
 ) -> None:
     """And the next request is served."""
@@ -55,9 +55,7 @@ async def test_each_fault_shows_itself(
     assert [await impression(one), await impression(one)] == [shown, "200 Images"]
 
 
-async def test_a_reset_comes_after_the_bytes_that_were_sent(
-    server: tuple[str, Emulator], one: httpx.AsyncClient
-) -> None:
+async def test_reset_arrives_after_the_sent_bytes(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
     """The status and half of the body are there, then the connection breaks."""
     server[1].profile = Profile(faults="reset-body; amount=0.5")
     received = 0
@@ -90,7 +88,7 @@ def raw_reply(base: str, fault: str, *, patience: float = 5.0) -> tuple[bytes, B
     return received, None
 
 
-def test_resets_and_ends_on_the_wire(server: tuple[str, Emulator]) -> None:
+def test_reset_and_close_are_rst_and_fin(server: tuple[str, Emulator]) -> None:
     """RST for a reset, FIN for a close, and nothing before either if there should be nothing."""
     for fault in ("refuse", "reset"):
         received, error = raw_reply(server[0], fault)
@@ -105,7 +103,7 @@ def test_resets_and_ends_on_the_wire(server: tuple[str, Emulator]) -> None:
     assert error is None
 
 
-def test_a_drip_is_one_byte_at_a_time(server: tuple[str, Emulator]) -> None:
+def test_drip_on_a_socket_sends_single_bytes(server: tuple[str, Emulator]) -> None:
     host, port = server[0].removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as peer:
         peer.sendall(f"GET {SEARCH} HTTP/1.1\r\nHost: localhost\r\nX-Emulator-Fault: drip\r\n\r\n".encode())
@@ -114,9 +112,7 @@ def test_a_drip_is_one_byte_at_a_time(server: tuple[str, Emulator]) -> None:
         assert 0.5 < time.monotonic() - started < 2
 
 
-async def test_an_idle_connection_is_closed_early_and_a_busy_one_is_not(
-    server: tuple[str, Emulator], one: httpx.AsyncClient
-) -> None:
+async def test_idle_timeout_closes_idle_connections_only(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
     server[1].profile = Profile(idle_timeout=0.3, latency=0.6)
     for _ in range(2):
         await one.get(SEARCH)
@@ -134,7 +130,7 @@ async def test_an_idle_connection_is_closed_early_and_a_busy_one_is_not(
 
 
 @pytest.mark.parametrize("profile", [Profile(faults="hang"), Profile(faults="hang-body"), Profile(latency=60.0)])
-async def test_a_client_that_leaves_is_noticed(
+async def test_client_that_disconnects_is_recorded_as_aborted(
     server: tuple[str, Emulator], one: httpx.AsyncClient, profile: Profile
 ) -> None:
     server[1].profile = profile
@@ -147,7 +143,7 @@ async def test_a_client_that_leaves_is_noticed(
     assert entry.elapsed < 5
 
 
-def test_an_upload_that_is_refused_unread_leaves_the_server_in_order(server: tuple[str, Emulator]) -> None:
+def test_upload_refused_unread_leaves_the_server_usable(server: tuple[str, Emulator]) -> None:
     """On a plain socket, as httpx on trio leaves the generator of an upload behind when it is cut off."""
     host, port = server[0].removeprefix("http://").split(":")
 
@@ -164,7 +160,7 @@ def test_an_upload_that_is_refused_unread_leaves_the_server_in_order(server: tup
     assert httpx.get(server[0] + SEARCH).status_code == 200
 
 
-def test_a_stopping_server_does_not_wait_for_what_hangs() -> None:
+def test_server_that_stops_resets_hanging_connections() -> None:
     started = time.monotonic()
     with running_server(create_app(pictures(), profile=Profile(faults="hang"))) as base:
         host, port = base.removeprefix("http://").split(":")
@@ -176,18 +172,18 @@ def test_a_stopping_server_does_not_wait_for_what_hangs() -> None:
     assert time.monotonic() - leaving < 1.5
 
 
-async def test_replies_are_dated_once_by_the_emulators_clock(one: httpx.AsyncClient) -> None:
+async def test_date_header_is_sent_once_by_the_emulators_clock(one: httpx.AsyncClient) -> None:
     for path in (SEARCH, "/favicon.ico"):
         assert (await one.get(path)).headers.get_list("date") == ["Wed, 06 May 2026 12:00:00 GMT"]
 
 
-async def test_orders_arrive_over_the_socket(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
+async def test_admin_over_a_socket_sets_the_profile(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
     await one.post("/__admin", json={"profile": "retired"})
     assert (await one.get(SEARCH)).status_code == 410
     assert (await one.get("/__admin", headers={"Host": "rebound.example"})).status_code == 421
 
 
-async def test_a_burst_over_the_quota_is_throttled(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
+async def test_rate_limit_of_a_burst_returns_429(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
     server[1].profile = Profile(qps=10, window=60.0)
     statuses: list[int] = []
 

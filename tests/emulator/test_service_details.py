@@ -55,7 +55,7 @@ async def post(one: httpx.AsyncClient, data: bytes, part: str = "image", **param
     return await one.post("images/details", params=params, files={part: ("a.png", data, "image/png")})
 
 
-async def test_all_modules_are_there_when_the_service_may_invent() -> None:
+async def test_details_with_invented_modules_has_all() -> None:
     """All brings the ten modules and nothing of RecognizedEntities."""
     async with client(invent_modules=True) as one:
         image = await first_image(one, shoppingSourcesCount=1, recipeSourcesCount=1)
@@ -68,7 +68,7 @@ async def test_all_modules_are_there_when_the_service_may_invent() -> None:
 
 
 @pytest.mark.parametrize(("module", "field"), MODULES.items())
-async def test_a_module_brings_its_field_only(module: str, field: str) -> None:
+async def test_details_of_one_module_has_its_field_only(module: str, field: str) -> None:
     """Nothing else, apart from what every answer has."""
     async with client(invent_modules=True) as one:
         image = await first_image(one, shoppingSourcesCount=1, recipeSourcesCount=1)
@@ -77,7 +77,7 @@ async def test_a_module_brings_its_field_only(module: str, field: str) -> None:
     assert body[field]
 
 
-async def test_no_modules_means_all() -> None:
+async def test_details_without_modules_has_all() -> None:
     async with client() as one:
         image = await first_image(one)
         default = await details(one, id=image["imageId"], q="boat")
@@ -85,14 +85,14 @@ async def test_no_modules_means_all() -> None:
     assert default == everything
 
 
-async def test_what_cannot_be_known_is_absent_unless_invented() -> None:
+async def test_details_without_invented_modules_lacks_them() -> None:
     async with client() as one:
         body = await details(one, insightsToken=(await first_image(one))["imageInsightsToken"])
     assert {"recipes", "shoppingSources", "visuallySimilarProducts", "relatedSearches"}.isdisjoint(body)
     assert {"bestRepresentativeQuery", "imageTags", "pagesIncluding", "visuallySimilarImages"} <= set(body)
 
 
-async def test_the_counts_of_search_agree_with_details() -> None:
+async def test_search_counts_agree_with_details() -> None:
     async with client(invent_modules=True) as one:
         image = await first_image(one, shoppingSourcesCount=2, recipeSourcesCount=2)
         body = await details(one, insightsToken=image["imageInsightsToken"])
@@ -102,7 +102,7 @@ async def test_the_counts_of_search_agree_with_details() -> None:
     assert len(body["recipes"]["value"]) == counts["recipeSourcesCount"]
 
 
-async def test_a_product_leads_to_its_offers() -> None:
+async def test_details_of_a_product_has_its_offers() -> None:
     """The two steps of shopping: the summary in the first agrees with the list in the second."""
     async with client(invent_modules=True) as one:
         image = await first_image(one)
@@ -114,7 +114,7 @@ async def test_a_product_leads_to_its_offers() -> None:
     assert (len(offers), min(offer["price"] for offer in offers)) == (summary["offerCount"], summary["lowPrice"])
 
 
-async def test_the_token_is_new_and_good() -> None:
+async def test_details_token_is_new_and_valid() -> None:
     """It differs from the one sent, and asks about the same picture."""
     async with client() as one:
         token = (await first_image(one))["imageInsightsToken"]
@@ -124,7 +124,7 @@ async def test_the_token_is_new_and_good() -> None:
     assert first["imageTags"] == second["imageTags"]
 
 
-async def test_every_name_of_a_picture_leads_to_it() -> None:
+async def test_details_by_each_reference_is_the_same_picture() -> None:
     """Token, id, address of the original, of its second copy, of the thumbnail."""
     async with client() as one:
         image = await first_image(one)
@@ -142,7 +142,7 @@ async def test_every_name_of_a_picture_leads_to_it() -> None:
     assert bodies == [bodies[0]] * len(names)
 
 
-async def test_similar_images_begin_with_the_nearest_and_leave_out_the_picture() -> None:
+async def test_details_similar_images_are_sorted_without_the_picture() -> None:
     async with client() as one:
         image = await first_image(one)
         body = await details(one, insightsToken=image["imageInsightsToken"], modules="SimilarImages")
@@ -156,7 +156,7 @@ async def test_similar_images_begin_with_the_nearest_and_leave_out_the_picture()
     assert len(distances) > 10
 
 
-async def test_safe_search_goes_for_similar_images_too() -> None:
+async def test_details_similar_images_follow_safe_search() -> None:
     async with client() as one:
         token = (await first_image(one))["imageInsightsToken"]
         strict = await details(one, insightsToken=token, modules="SimilarImages", safeSearch="Strict")
@@ -166,7 +166,7 @@ async def test_safe_search_goes_for_similar_images_too() -> None:
 
 
 @pytest.mark.parametrize("part", ["image", "file"])
-async def test_an_uploaded_picture_is_recognised(part: str) -> None:
+async def test_details_of_an_uploaded_original_recognises_it(part: str) -> None:
     """The original, and a thumbnail of it: both are matched, whatever the part is called."""
     async with client() as one:
         image = await first_image(one)
@@ -178,7 +178,7 @@ async def test_an_uploaded_picture_is_recognised(part: str) -> None:
             )  # fmt: skip
 
 
-async def test_an_unknown_picture_gets_what_looks_like_it_and_no_more() -> None:
+async def test_details_of_an_unknown_upload_has_similar_images_only() -> None:
     """Also later, by the token of the answer."""
     async with client() as one:
         upload = await post(one, stripes(), modules="All")
@@ -188,7 +188,7 @@ async def test_an_unknown_picture_gets_what_looks_like_it_and_no_more() -> None:
     assert ids(body["visuallySimilarImages"]) == ids(again["visuallySimilarImages"])
 
 
-async def test_people_are_recognised_in_two_steps() -> None:
+async def test_details_of_recognized_entities_takes_two_calls() -> None:
     """The upload brings a token and nothing else, the token brings the groups."""
     async with client(invent_modules=True) as one:
         original = (await one.get((await first_image(one))["contentUrl"])).content
@@ -200,7 +200,7 @@ async def test_people_are_recognised_in_two_steps() -> None:
     assert 0 <= face["region"]["left"] < face["region"]["right"] <= 1
 
 
-async def test_a_region_keeps_the_faces_within_and_their_coordinates() -> None:
+async def test_details_of_a_region_has_the_faces_within() -> None:
     """They stay fractions of the whole picture."""
     async with client(invent_modules=True) as one:
         token = (await first_image(one))["imageInsightsToken"]
@@ -214,7 +214,7 @@ async def test_a_region_keeps_the_faces_within_and_their_coordinates() -> None:
     assert "recognizedEntityGroups" not in none
 
 
-async def test_a_region_decides_what_is_similar() -> None:
+async def test_details_of_a_region_has_similar_images_of_the_region() -> None:
     async with client() as one:
         token = (await first_image(one))["imageInsightsToken"]
         whole = await details(one, insightsToken=token, modules="SimilarImages")
@@ -234,14 +234,14 @@ async def test_a_region_decides_what_is_similar() -> None:
         ({"id": "0" * 40, "modules": "Nope"}, ("ParameterInvalidValue", "modules", "Nope")),
     ],
 )
-async def test_what_names_no_picture_is_refused(params: Mapping[str, str], fault: tuple[str, str, str]) -> None:
+async def test_details_of_an_unknown_reference_is_400(params: Mapping[str, str], fault: tuple[str, str, str]) -> None:
     """An address elsewhere too: the service never fetches."""
     async with client() as one:
         response = await one.get("images/details", params=params)
     assert (response.status_code, errors(response)) == (400, [fault])
 
 
-async def test_bodies_without_a_readable_picture_are_refused() -> None:
+async def test_details_of_an_unreadable_upload_is_400() -> None:
     """No multipart, no file, an empty file, no picture, too large; the multipart body cut off; no boundary."""
     cut = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nabc'
     async with client() as one:
@@ -260,7 +260,7 @@ async def test_bodies_without_a_readable_picture_are_refused() -> None:
     assert {answer.status_code for answer in answers} == {400}
 
 
-async def test_a_picture_of_exactly_one_megabyte_is_read() -> None:
+async def test_details_of_an_upload_of_one_megabyte_is_answered() -> None:
     """Bytes after the end of a PNG do no harm."""
     data = stripes()
     async with client() as one:
@@ -268,7 +268,7 @@ async def test_a_picture_of_exactly_one_megabyte_is_read() -> None:
     assert response.status_code == 200
 
 
-async def test_blocking_catalogues_are_asked_in_threads() -> None:
+async def test_endpoints_with_a_blocking_catalogue_use_threads() -> None:
     """So that a slow file does not stop other requests: blocking calls never run on the loop's own thread."""
     loop_thread = threading.current_thread()
     calls: list[tuple[str, bool]] = []
@@ -303,7 +303,7 @@ def stripes() -> bytes:
     return out.getvalue()
 
 
-def test_short_ids_and_tokens_round_trip() -> None:
+def test_tokens_and_short_ids_round_trip() -> None:
     """What is handed out is understood again; what is not ours is not."""
     image_id = "0123456789ABCDEF0123456789FFFFFFFFFFFFFF"
     assert lengthen(shorten(image_id)) == image_id
@@ -320,7 +320,7 @@ def test_short_ids_and_tokens_round_trip() -> None:
     assert [read_token(text) for text in ("", "mid_", "mid_XY", "bcid_12", "*_*")] == [None] * 5
 
 
-def test_a_crop_is_never_empty() -> None:
+def test_crop_of_any_region_is_not_empty() -> None:
     """However thin the region, a pixel is left."""
     with Pillow.open(BytesIO(crop(stripes(), Region(0.999, 0.5, 1.0, 0.5001)))) as part:
         assert part.size == (1, 1)
@@ -328,7 +328,7 @@ def test_a_crop_is_never_empty() -> None:
         assert part.size == (32, 32)
 
 
-async def test_urls_lie_under_the_address_that_was_asked() -> None:
+async def test_urls_in_answers_lie_below_the_base_url() -> None:
     async with client() as one:
         page = (await one.get("http://pictures.example:8080/images/search?q=boat")).json()
     assert urlsplit(page["value"][0]["contentUrl"]).netloc == "pictures.example:8080"

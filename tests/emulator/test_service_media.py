@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("endpoint", ["search", "details", "trending"])
-async def test_every_url_in_an_answer_resolves(endpoint: str) -> None:
+async def test_urls_in_answers_resolve(endpoint: str) -> None:
     """Pictures are pictures, pages are pages, links to the API are answers."""
     catalogue = synthetic(12)
     async with client(catalogue, invent_modules=True) as one:
@@ -41,7 +41,7 @@ def expected_type(url: str) -> str:
     return "application/json" if path == "api" else "text/html"
 
 
-async def test_originals_and_thumbnails_are_as_announced() -> None:
+async def test_content_and_thumbnail_match_the_answer() -> None:
     """Size in bytes and pixels, format, size of the thumbnail: for pictures of every size."""
     async with client() as one:
         page = (await one.get("images/search", params={"q": "boat", "count": 40})).json()
@@ -61,7 +61,7 @@ async def test_originals_and_thumbnails_are_as_announced() -> None:
     ("options", "size"),
     [("w=100&h=60", (100, 60)), ("w=60&h=60&c=7", (60, 60)), ("w=60&h=60&c=4", (60, 60))],
 )
-async def test_thumbnails_come_in_the_size_asked_for(options: str, size: tuple[int, int]) -> None:
+async def test_thumbnail_with_sides_has_them(options: str, size: tuple[int, int]) -> None:
     async with client() as one:
         image = (await one.get("images/search?q=boat&size=large")).json()["value"][0]
         response = await one.get(f"{image['thumbnailUrl']}&{options}")
@@ -69,7 +69,7 @@ async def test_thumbnails_come_in_the_size_asked_for(options: str, size: tuple[i
         assert picture.size == size
 
 
-async def test_without_padding_a_thumbnail_keeps_its_shape() -> None:
+async def test_thumbnail_without_padding_keeps_its_ratio() -> None:
     async with client() as one:
         image = (await one.get("images/search?q=boat&size=large&aspect=wide")).json()["value"][0]
         response = await one.get(f"{image['thumbnailUrl']}&w=100&h=100&p=0")
@@ -82,19 +82,19 @@ async def test_without_padding_a_thumbnail_keeps_its_shape() -> None:
     ["/th", "/th?id=OIP.none", f"/th?id=OIP.{'A' * 27}", "/th?q=...", f"/content/{'A' * 27}/x.png", "/content/x/x.png",
      f"/page/{'A' * 27}/x", "/nothing"],
 )  # fmt: skip
-async def test_what_is_not_there_is_not_found(path: str) -> None:
+async def test_unknown_paths_and_pictures_are_404(path: str) -> None:
     async with client() as one:
         assert (await one.get(f"{BASE}{path}")).status_code == 404
 
 
 @pytest.mark.parametrize("options", ["w=0", "w=-1", "h=ten", "w=99999", "w=4097"])
-async def test_senseless_sizes_are_refused(options: str) -> None:
+async def test_thumbnail_with_invalid_parameters_is_400(options: str) -> None:
     async with client() as one:
         image = (await one.get("images/search?q=boat")).json()["value"][0]
         assert (await one.get(f"{image['thumbnailUrl']}&{options}")).status_code == 400
 
 
-async def test_the_page_of_a_picture_credits_it() -> None:
+async def test_picture_page_has_the_attribution() -> None:
     """Name, licence with its link, and the picture itself."""
     picture = pictures().search("boat", language="en", filters=Filters(), offset=0, limit=1, now=NOON).pictures[0]
     async with client() as one:
@@ -108,7 +108,7 @@ async def test_the_page_of_a_picture_credits_it() -> None:
     assert image["value"][0]["contentUrl"] in page
 
 
-async def test_pages_escape_what_they_show() -> None:
+async def test_html_pages_escape_names_and_queries() -> None:
     """A query cannot bring markup into a page."""
     attack = '"><script>alert(1)</script>'
     async with client() as one:
@@ -119,6 +119,6 @@ async def test_pages_escape_what_they_show() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/web/images/search", "/favicon.ico"])
-async def test_there_is_a_front_door(path: str) -> None:
+async def test_home_page_has_a_search_form(path: str) -> None:
     async with client() as one:
         assert (await one.get(f"{BASE}{path}")).status_code == 200

@@ -23,14 +23,14 @@ def walk(results: ResultList, count: int, total: int) -> list[tuple[int, ...]]:
 
 
 @given(keys, counts, totals)
-def test_a_walk_along_next_offset_meets_every_picture_and_ends(key: str, count: int, total: int) -> None:
+def test_paging_along_next_offset_reaches_every_picture(key: str, count: int, total: int) -> None:
     """Whatever the seed, the page size and the number of pictures."""
     pages = walk(ResultList(key), count, total)
     assert {rank for page in pages for rank in page} == set(range(total))
 
 
 @given(keys, counts, totals)
-def test_no_page_is_too_long_repeats_itself_or_brings_nothing_new(key: str, count: int, total: int) -> None:
+def test_page_has_new_pictures_and_no_repeats_within(key: str, count: int, total: int) -> None:
     """So a client that stops at a page without news stops at the end only."""
     seen: set[int] = set()
     for page in walk(ResultList(key), count, total):
@@ -41,7 +41,7 @@ def test_no_page_is_too_long_repeats_itself_or_brings_nothing_new(key: str, coun
 
 
 @given(keys, st.integers(0, 700), counts, totals)
-def test_the_window_covers_whatever_a_page_points_at(key: str, offset: int, count: int, total: int) -> None:
+def test_result_range_covers_the_page(key: str, offset: int, count: int, total: int) -> None:
     """The catalogue is asked once, before the number of hits is known."""
     results = ResultList(key)
     window = results.window(offset, count)
@@ -50,7 +50,7 @@ def test_the_window_covers_whatever_a_page_points_at(key: str, offset: int, coun
 
 
 @given(keys, counts, totals, st.integers(0, 1000))
-def test_beyond_the_end_there_is_nothing(key: str, count: int, total: int, further: int) -> None:
+def test_page_beyond_the_end_is_empty(key: str, count: int, total: int, further: int) -> None:
     """An offset at or after the last `nextOffset` gives an empty page."""
     results = ResultList(key)
     end = 0
@@ -59,7 +59,7 @@ def test_beyond_the_end_there_is_nothing(key: str, count: int, total: int, furth
     assert results.page(end + further, count, total).ranks == ()
 
 
-def test_the_habits_are_there() -> None:
+def test_paging_has_leaps_short_pages_and_overlaps() -> None:
     """Over some queries: leaps of nextOffset, short pages, and pictures that come again on a later page."""
     leaps = shorts = repeats = 0
     for number in range(30):

@@ -33,7 +33,7 @@ def refused_search(market: str = "en-US", **values: str) -> list[tuple[str, str 
     return faults(one)
 
 
-def test_names_and_enum_values_are_read_in_any_case() -> None:
+def test_parameters_ignore_case() -> None:
     """And come out in the API's spelling."""
     question = read_search(reader(Q="cat", ASPECT="sQuare", imagetype="animatedgif", SAFESEARCH="off"), "en-US")
     assert question.filters.aspect == "Square"
@@ -41,23 +41,23 @@ def test_names_and_enum_values_are_read_in_any_case() -> None:
     assert question.filters.family_friendly_only is False
 
 
-def test_defaults() -> None:
+def test_parameters_without_values_have_defaults() -> None:
     question = read_search(reader(q=" cat "), "en-US")
     assert (question.text, question.count, question.offset, question.first_id) == ("cat", 35, 0, None)
     assert question.filters.family_friendly_only
 
 
-def test_unknown_names_are_ignored() -> None:
+def test_parameters_with_unknown_names_are_ignored() -> None:
     """Typos are silent, as with the API."""
     assert read_search(reader(q="cat", min_height="x"), "en-US") == read_search(reader(q="cat"), "en-US")
 
 
-def test_file_sizes_are_capped_without_a_word() -> None:
+def test_parameters_of_file_sizes_are_capped() -> None:
     assert read_search(reader(q="cat", maxFileSize="2000000"), "en-US").filters.max_file_size == 520_192
 
 
 @pytest.mark.parametrize("q", ["", "  "])
-def test_an_empty_query_is_a_missing_one(q: str) -> None:
+def test_parameter_q_that_is_empty_is_missing(q: str) -> None:
     assert refused_search(q=q) == [("ParameterMissing", "q", "")]
 
 
@@ -70,11 +70,11 @@ def test_an_empty_query_is_a_missing_one(q: str) -> None:
         ("imageType", "Painting"), ("license", "CC0"), ("size", "Huge"), ("safeSearch", "On"), ("id", "12AB"),
     ],
 )  # fmt: skip
-def test_wrong_values_are_named_with_their_value(name: str, value: str) -> None:
+def test_parameters_with_invalid_values_are_named(name: str, value: str) -> None:
     assert refused_search(q="cat", **{name: value}) == [("ParameterInvalidValue", name, value)]
 
 
-def test_every_fault_is_told() -> None:
+def test_parameters_with_several_errors_report_all() -> None:
     found = refused_search(count="0", color="Mauve")
     assert sorted(found) == [
         ("ParameterInvalidValue", "color", "Mauve"),
@@ -87,11 +87,11 @@ def test_every_fault_is_told() -> None:
     ("name", "other"),
     [("width", "minWidth"), ("width", "maxWidth"), ("height", "minHeight"), ("height", "maxHeight")],
 )
-def test_exact_and_range_exclude_each_other(name: str, other: str) -> None:
+def test_parameters_of_exact_and_range_exclude_each_other(name: str, other: str) -> None:
     assert refused_search(q="cat", **{name: "10", other: "20"}) == [("ParameterInvalidValue", other, "20")]
 
 
-def test_shopping_is_for_one_market_only() -> None:
+def test_parameter_shopping_is_for_one_market() -> None:
     assert read_search(reader(q="cat", imageType="Shopping"), "en-US").filters.image_type == "Shopping"
     assert refused_search("de-DE", q="cat", imageType="Shopping") == [
         ("ParameterInvalidValue", "imageType", "Shopping")
@@ -116,7 +116,9 @@ def test_shopping_is_for_one_market_only() -> None:
         ({}, "ja,en;q=0.5", "ja-JP"),
     ],
 )
-def test_the_market(values: dict[str, str], languages: str | None, market: str) -> None:
+def test_read_market_prefers_mkt_then_cc_then_languages(
+    values: dict[str, str], languages: str | None, market: str
+) -> None:
     """`mkt` decides, else `cc` with the wanted languages, else those alone."""
     one = reader(**values)
     assert (read_market(one, languages), one.errors) == (market, [])
@@ -130,13 +132,15 @@ def test_the_market(values: dict[str, str], languages: str | None, market: str) 
         ({"mkt": "de-DE", "cc": "DE"}, "de", ("ParameterInvalidValue", "cc", "DE")),
     ],
 )
-def test_faults_of_the_market(values: dict[str, str], languages: str | None, fault: tuple[str, str, str]) -> None:
+def test_read_market_with_invalid_values_reports_them(
+    values: dict[str, str], languages: str | None, fault: tuple[str, str, str]
+) -> None:
     one = reader(**values)
     assert read_market(one, languages) in MARKETS
     assert faults(one) == [fault]
 
 
-def test_set_lang() -> None:
+def test_read_ui_language_maps_the_values_of_the_api() -> None:
     """Japanese is `jp` to the API, and plain `zh` is English."""
     assert [read_ui_language(reader(setLang=tag)) for tag in ("de", "jp", "zh", "fr-CA", "?")] == [
         "de", "ja", "en", "fr-ca", "en",
@@ -165,22 +169,22 @@ def test_read_language_of_a_request_is_that_of_the_market_asked_for(
     assert read_language(one, languages, read_market(one, languages)) == language
 
 
-def test_accept_language_is_ranked() -> None:
+def test_accepted_languages_are_sorted_by_quality() -> None:
     assert accepted_languages("en;q=0.2, de-AT, fr;q=0, *;q=x, it;q=0.9") == ["de-AT", "it", "en"]
 
 
-def test_best_fit_is_always_a_market() -> None:
+def test_best_fit_of_any_tag_is_a_market() -> None:
     assert {best_fit(tag) for tag in ("", "-", "zz", "de", "fr-BE", "zh-SG")} <= set(MARKETS)
     assert in_country("SA", ["ar"]) == "en-US"
 
 
-def test_modules_default_to_all_and_come_in_any_case() -> None:
+def test_parameter_modules_defaults_to_all() -> None:
     assert read_details(reader(insightsToken="t"), uploaded=False).modules == frozenset(MODULES)
     chosen = read_details(reader(insightsToken="t", modules="tags, BRQ,"), uploaded=False).modules
     assert chosen == {"Tags", "BRQ"}
 
 
-def test_recognized_entities_in_company_are_left_out() -> None:
+def test_parameter_modules_drops_recognized_entities_in_combination() -> None:
     alone = read_details(reader(insightsToken="t", modules="recognizedentities"), uploaded=False)
     assert alone.modules == {"RecognizedEntities"}
     for company in ("All", "Tags"):
@@ -188,7 +192,7 @@ def test_recognized_entities_in_company_are_left_out() -> None:
         assert "RecognizedEntities" not in both.modules
 
 
-def test_a_region_may_be_given_in_part() -> None:
+def test_parameter_region_may_be_partial() -> None:
     assert read_details(reader(id="1", cal="0.25"), uploaded=False).region == Region(0.25, 0.0, 1.0, 1.0)
     assert read_details(reader(id="1", ct="Rectangular"), uploaded=False).region is None
 
@@ -206,7 +210,7 @@ def test_a_region_may_be_given_in_part() -> None:
         ({"id": "1", "ct": "round"}, ("ParameterInvalidValue", "ct", "round")),
     ],
 )
-def test_faults_of_details(values: dict[str, str], fault: tuple[str, str, str]) -> None:
+def test_parameters_of_details_with_errors_report_them(values: dict[str, str], fault: tuple[str, str, str]) -> None:
     one = reader(**values)
     with pytest.raises(ServiceError):
         read_details(one, uploaded=False)

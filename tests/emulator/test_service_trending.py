@@ -33,7 +33,7 @@ async def categories(one: httpx.AsyncClient, **params: Any) -> dict[str, list[st
 
 
 @pytest.mark.anyio
-async def test_it_is_never_empty() -> None:
+async def test_trending_without_searches_has_topics() -> None:
     """On the first day topics stand in for searches; each tile has a thin image and a query."""
     async with client() as one:
         body = (await one.get("images/trending")).json()
@@ -45,7 +45,7 @@ async def test_it_is_never_empty() -> None:
 
 
 @pytest.mark.anyio
-async def test_searches_make_trends_in_their_market() -> None:
+async def test_trending_ranks_searches_of_the_market() -> None:
     """A topic that was searched for leads its category, a new query leads the popular ones. Elsewhere: neither."""
     async with client() as one:
         before = await categories(one)
@@ -60,7 +60,7 @@ async def test_searches_make_trends_in_their_market() -> None:
 
 
 @pytest.mark.anyio
-async def test_walking_through_pages_counts_once() -> None:
+async def test_trending_counts_a_search_once() -> None:
     """And a query that finds nothing does not count at all."""
     async with client() as one:
         for offset in (0, 40, 80):
@@ -74,7 +74,7 @@ async def test_walking_through_pages_counts_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_misspelled_and_half_found_queries_do_not_trend() -> None:
+async def test_trending_ignores_fallbacks_and_counts_corrections() -> None:
     """The respelled one does."""
 
     class Respelling:
@@ -98,7 +98,7 @@ async def test_misspelled_and_half_found_queries_do_not_trend() -> None:
 
 
 @pytest.mark.anyio
-async def test_history_in_a_file_outlives_the_service(tmp_path: Path) -> None:
+async def test_history_in_a_file_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite3"
     async with client(history=path) as one:
         await one.get("images/search", params={"q": "remembered"})
@@ -108,7 +108,7 @@ async def test_history_in_a_file_outlives_the_service(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("params", [{"mkt": "de-DE"}, {"mkt": "en-NZ"}, {"cc": "JP"}])
-async def test_other_markets_are_the_well_known_error(params: dict[str, str]) -> None:
+async def test_trending_in_another_market_is_the_documented_500(params: dict[str, str]) -> None:
     """500, and the text stands in `parameter`."""
     async with client() as one:
         response = await one.get("images/trending", params=params, headers={"Accept-Language": "ja"})
@@ -118,13 +118,13 @@ async def test_other_markets_are_the_well_known_error(params: dict[str, str]) ->
 
 
 @pytest.mark.anyio
-async def test_wrong_parameters_are_refused() -> None:
+async def test_trending_with_invalid_parameters_is_400() -> None:
     async with client() as one:
         response = await one.get("images/trending?safeSearch=maybe")
     assert errors(response) == [("ParameterInvalidValue", "safeSearch", "maybe")]
 
 
-def test_searches_are_counted_by_market_and_spelled_alike(make_history: Callable[[], History]) -> None:
+def test_history_counts_by_market_and_normalized_query(make_history: Callable[[], History]) -> None:
     one = make_history()
     for query in ("Paper boat", "paper  BOAT ", "kite"):
         one.record("en-US", query, TODAY)
@@ -133,7 +133,7 @@ def test_searches_are_counted_by_market_and_spelled_alike(make_history: Callable
     assert one.popular("zh-CN", TODAY) == {}
 
 
-def test_searches_count_for_a_week(make_history: Callable[[], History]) -> None:
+def test_history_counts_for_a_week(make_history: Callable[[], History]) -> None:
     """The seventh day back is out, and is forgotten when a new day begins."""
     one = make_history()
     one.record("en-US", "old", TODAY - timedelta(days=7))
@@ -143,7 +143,7 @@ def test_searches_count_for_a_week(make_history: Callable[[], History]) -> None:
     assert one.popular("en-US", TODAY - timedelta(days=7)) == {}
 
 
-def test_the_memory_of_a_day_is_bounded(make_history: Callable[[], History], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_of_a_day_is_bounded(make_history: Callable[[], History], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit new queries are not remembered; known ones still count."""
     monkeypatch.setattr(history, "MAX_QUERIES", 2)
     one = make_history()

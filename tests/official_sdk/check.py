@@ -32,6 +32,10 @@ def main(endpoint: str) -> None:
     assert details.image_tags.value
     print("details:", details.best_representative_query.text, [tag.name for tag in details.image_tags.value[:5]])
 
+    german = client.images.search(query="bird", country_code="DE", set_lang="EN")  # without Accept-Language
+    assert german.value
+    print("country_code and set_lang:", [image.name for image in german.value[:3]])
+
     trending = client.images.trending(market="en-US")
     assert trending.categories
     assert all(tile.query.text for category in trending.categories for tile in category.tiles)

@@ -24,8 +24,6 @@ SAME_DISTANCE = 56
 Measured on OpenMoji: 8 of 10 thumbnails (160 pixels, padded, re-encoded, on other backgrounds) are within 56 of their
 original; 27 photographs with structure are 73 or more from every picture.
 """
-SIMILAR_DISTANCE = 72
-"""Largest distance of pictures that look alike."""
 _MIN_CHANGES = 36
 """Least number of neighbouring cells of different grey in a picture with structure."""
 _MAX_BACKGROUNDS = 3

@@ -7,9 +7,8 @@ from typing import BinaryIO
 
 __all__ = ["open_regular", "read_text", "regular_file"]
 
-_WANTED = ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")  # no system has all of them
-_FLAGS = sum(getattr(os, name, 0) for name in _WANTED) | os.O_RDONLY
-"""Without O_NONBLOCK, opening a FIFO would wait for a writer."""
+# Opening a FIFO would wait for a writer without it. Windows has neither.
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
 
 
 def regular_file(root: Path, file: Path) -> os.stat_result:

@@ -7,7 +7,7 @@ from heapq import nsmallest
 
 import attrs
 
-from .perceptual_hash import SIMILAR_DISTANCE, has_structure, hash_distance
+from .perceptual_hash import has_structure, hash_distance
 
 __all__ = ["SimilarityIndex"]
 
@@ -20,6 +20,7 @@ class _Entry:
     number: int
     phash: int
     is_last: bool
+    has_structure: bool
 
 
 class SimilarityIndex:
@@ -35,7 +36,7 @@ class SimilarityIndex:
         self._words: dict[int, frozenset[str]] = {}
         self._by_word: dict[str, list[int]] = {}
         for number, phash, is_last, words in pictures:
-            self._entries.append(_Entry(number, phash, is_last))
+            self._entries.append(_Entry(number, phash, is_last, has_structure(phash)))
             self._words[number] = words
             for word in words:
                 self._by_word.setdefault(word, []).append(number)
@@ -44,15 +45,14 @@ class SimilarityIndex:
         }
 
     def by_look(self, phash: int, limit: int) -> Sequence[int]:
-        """Return the pictures that look like a hash, nearest first; none if it, or they, have too little structure."""
+        """Return the pictures with structure, those that look most like a hash first; none if it has no structure."""
         if not has_structure(phash):
             return ()
-        near = ((hash_distance(entry.phash, phash), entry) for entry in self._entries)
-        found = [
-            (distance, entry.is_last, entry.number)
-            for distance, entry in near
-            if distance <= SIMILAR_DISTANCE and has_structure(entry.phash)
-        ]
+        found = (
+            (hash_distance(entry.phash, phash), entry.is_last, entry.number)
+            for entry in self._entries
+            if entry.has_structure
+        )
         return [number for *_, number in nsmallest(limit, found)]
 
     def by_look_and_words(self, phash: int, number: int, limit: int) -> Sequence[int]:

@@ -187,7 +187,7 @@ class SqliteCatalogue:
             phash: The hash of a picture.
             limit: Largest number of pictures to return.
             exclude: The id of the picture itself, if it is in this catalogue: its words count as well, and it is left
-                out. Without it only pictures that look alike are returned, perhaps none.
+                out. Without it only looks count; a hash without structure has no similar pictures.
         """
         excluded = self._number(exclude) if exclude is not None else None
         if excluded is None:

@@ -44,7 +44,7 @@ def check_svg(data: bytes) -> SvgDocument:
         root: ElementTree.Element = parser.close()
     except (ElementTree.ParseError, UnicodeError, LookupError) as error:  # LookupError: an unknown encoding
         raise ValueError(f"the SVG is not well-formed: {error}") from None
-    if root.tag != f"{_SVG}svg":
+    if root.tag not in {f"{_SVG}svg", "svg"}:  # resvg accepts it without a namespace, too
         raise ValueError("the root of the file is no <svg> element")
     width, height = _size(root)
     return SvgDocument(ElementTree.tostring(root, encoding="unicode"), width, height)
@@ -68,7 +68,7 @@ class _CheckingBuilder(ElementTree.TreeBuilder):
             raise ValueError(f"the SVG has more than {_MAX_ELEMENTS:,} elements")
         for name, value in attrs.items():
             self._count(value)
-            if name.rpartition("}")[2] == "href" and tag != f"{_SVG}a":
+            if name.rpartition("}")[2] == "href" and tag not in {f"{_SVG}a", "a"}:
                 _check_reference(tag, value)
         return super().start(tag, attrs)
 
