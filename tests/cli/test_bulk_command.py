@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import start
 
 from bing_images_async.cli.bulk.results import COLUMNS
 
@@ -369,7 +370,7 @@ def test_bulk_signal_keeps_what_is_done_and_says_how_to_continue(
     command = [sys.executable, "-m", "bing_images_async", "bulk", str(queries), "--output", str(output)]
     environment = {**os.environ, "BING_IMAGES_URL": deep_url}
     slow = [*command, "--rate", "5"]
-    with subprocess.Popen(slow, stderr=subprocess.PIPE, env=environment) as process:
+    with start(slow, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stderr is not None
         while not (lines_file.exists() and lines_file.stat().st_size):
             assert process.poll() is None
@@ -406,7 +407,7 @@ def test_bulk_under_nohup_survives_the_end_of_its_terminal(evil_url: str) -> Non
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from bing_images_async.cli import main; main()"
     command = [sys.executable, "-c", code, "bulk", "-"]
     environment = {**os.environ, "BING_IMAGES_URL": evil_url}
-    with subprocess.Popen(
+    with start(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as process:
         assert process.stdin is not None
@@ -561,7 +562,7 @@ def test_ctrl_c_ends_it_while_it_waits_for_input(evil_url: str) -> None:
     """A query is answered first, then the pipe falls silent."""
     command = [sys.executable, "-m", "bing_images_async", "bulk", "-"]
     environment = {**os.environ, "BING_IMAGES_URL": evil_url}
-    with subprocess.Popen(
+    with start(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     ) as process:
         assert process.stdin is not None

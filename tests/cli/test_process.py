@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import start
 
 from bing_images_async.cli.progress_bar import ProgressBar, StoppedError
 from bing_images_async.emulator import Profile, create_app, running_server, synthetic
@@ -130,13 +131,23 @@ def test_a_full_disk_is_one_line(folder: Path) -> None:
     assert done.stderr.decode().splitlines() == ["Error: No space left on device"]
 
 
+def test_a_local_service_by_name_needs_no_notice(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`BING_IMAGES_URL=local:` asks for what an empty environment falls back to."""
+    monkeypatch.setenv("BING_IMAGES_URL", "local:")
+    result = invoke("search", "bird", "--count", "1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert invoke("search", "paper boat", "--folder", str(folder)).exit_code == 0
+    monkeypatch.delenv("BING_IMAGES_URL")
+    assert NOTICE in invoke("search", "bird", "--count", "1").stderr
+
+
 def test_ctrl_c_is_130_and_says_nothing() -> None:
     """A service that never answers is asked; the signal comes once the connection is there."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = subprocess.Popen(
+        process = start(
             [*COMMAND, "search", "boat"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -154,7 +165,7 @@ def test_ctrl_c_ends_the_building_of_an_index(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     command = [*COMMAND, "search", "cat"]
     environment = {**os.environ, "TERM": "xterm", "BING_IMAGES_CACHE": str(tmp_path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
+    with start(command, stdout=subprocess.PIPE, stderr=slave, env=environment) as process:
         os.close(slave)
         seen = b""
         while not re.search(rb"\d/\d{4}", seen):

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.processes import start
 
 Invoke = Any
 Run = Any
@@ -26,7 +27,7 @@ KEY = "canary-key-0123456789abcdef01234"
 def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server in a process of its own, and the URL that it printed."""
     command = [sys.executable, "-m", "bing_images_async", "serve", "--port", "0", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
