@@ -11,7 +11,7 @@ import anyio
 import attrs
 import httpx
 import pytest
-from link_kit import Record
+from step_kit import Record
 from session_kit import KEY, Service, session_with
 
 from bing_images_async import Call, RateLimit, RetryPolicy, Send, events
