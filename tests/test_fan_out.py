@@ -11,7 +11,7 @@ import httpx
 import pytest
 from attrs import define, field
 from hypothesis import given, strategies as st
-from promise_kit import WORK, simulated_session, simulate
+from promise_kit import WORK, simulate, simulated_session
 from sim import Outage, Server
 from sim.cancel import Backend, By, Outcome as Ending, cancel_everywhere
 

@@ -10,21 +10,21 @@ import anyio
 import pytest
 from attrs import define, field
 from hypothesis import given, settings, strategies as st
+from sim import cancel_everywhere
 from step_kit import (
     NOBODY,
     Ends,
-    ScriptedService,
     Record,
+    ScriptedService,
     a_call,
-    restart_aborted,
     block,
     chained,
     refused,
     reply,
+    restart_aborted,
     sleep_until,
     throttled,
 )
-from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import Send
 from bing_images_async._pipeline.circuit_breaker import CircuitBreaker

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from step_kit import ABUSE, QUOTA, a_call, refused, reply, throttled
 
-from bing_images_async._pipeline import classification as classification
+from bing_images_async._pipeline import classification
 from bing_images_async._pipeline.call import Call
 from bing_images_async._protocol.messages import Reply, Request
 from bing_images_async.errors import (

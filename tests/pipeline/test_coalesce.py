@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 from attrs import evolve
-from step_kit import NOBODY, Ends, ScriptedService, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
+from step_kit import NOBODY, Ends, ScriptedService, a_call, chained, refused, reply, throttled
 
 from bing_images_async._pipeline.call import Call
 from bing_images_async._pipeline.coalesce import Coalesce

@@ -11,8 +11,8 @@ import anyio
 import pytest
 from attrs import frozen
 from hypothesis import given, settings, strategies as st
-from step_kit import NOBODY, Ends, ScriptedService, Record, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
+from step_kit import NOBODY, Ends, Record, ScriptedService, a_call, chained, refused, reply, throttled
 
 from bing_images_async._pipeline.call import AttemptAborted, Call, InFlight
 from bing_images_async._pipeline.concurrency import ConcurrencyLimiter

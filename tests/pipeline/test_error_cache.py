@@ -11,13 +11,14 @@ from typing import Any
 import anyio
 import pytest
 from attrs import define, field
+from sim import cancel_everywhere
 from step_kit import (
     ABUSE,
     NOBODY,
     QUOTA,
     Ends,
-    ScriptedService,
     Record,
+    ScriptedService,
     a_call,
     chained,
     refused,
@@ -25,7 +26,6 @@ from step_kit import (
     sleep_until,
     throttled,
 )
-from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import Call, Send
 from bing_images_async._pipeline.circuit_breaker import CircuitBreaker

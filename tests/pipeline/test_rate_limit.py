@@ -10,11 +10,12 @@ import anyio
 import pytest
 from attrs import evolve, frozen
 from hypothesis import given, settings, strategies as st
+from sim import cancel_everywhere
 from step_kit import (
     NOBODY,
     Ends,
-    ScriptedService,
     Record,
+    ScriptedService,
     a_call,
     block,
     chained,
@@ -24,7 +25,6 @@ from step_kit import (
     sleep_until,
     throttled,
 )
-from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 from hypothesis import given, strategies as st
-from step_kit import ABUSE, NOBODY, QUOTA, ScriptedService, Record, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
+from step_kit import ABUSE, NOBODY, QUOTA, Record, ScriptedService, a_call, chained, refused, reply, throttled
 
 from bing_images_async._pipeline.call import Call
 from bing_images_async._pipeline.classification import failure_of

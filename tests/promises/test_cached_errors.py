@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulated_session, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Keys, Quota, Reply, Server
 
 from bing_images_async import RateLimit

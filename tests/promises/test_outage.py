@@ -6,7 +6,7 @@ from typing import Literal
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulated_session, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Outage, Server
 
 from bing_images_async import RateLimit, RetryPolicy

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, busiest, figure, simulated_session, simulate
+from promise_kit import BACKENDS, WORK, busiest, figure, simulate, simulated_session
 from sim import Link, Reply, Server, SlidingWindow
 from sim.network import Network
 

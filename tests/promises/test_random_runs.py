@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, Outcome, SimulatedSession, busiest, figure, simulated_session, simulate
+from promise_kit import BACKENDS, Outcome, SimulatedSession, busiest, figure, simulate, simulated_session
 from sim import ConnectFault, Cut, Entry, Link, Reply, Server, SlidingWindow
 
 from bing_images_async import ImageSearchSession, RateLimit, RetryPolicy

@@ -6,7 +6,7 @@ from random import Random
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulated_session, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Entry, Journal, Link, Reply, Server, SlidingWindow
 
 from bing_images_async import RateLimit
