@@ -18,7 +18,7 @@ E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"})
-"""Categories of characters that show nothing on their own."""
+"""Unicode categories of invisible characters."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # white space is allowed
 _SHOWN = 80  # characters of a bad value in a message
@@ -88,15 +88,15 @@ def text(name: str, value: Any, *, pattern: re.Pattern[str] | None = None, allow
 
 
 def query(name: str, value: Any) -> str | None:
-    """Text with a visible character and without control characters other than white space."""
+    """Check a str with a visible character and without control characters other than white space."""
     checked = text(name, value)
     if checked is None:
         return None
     control = _CONTROL_IN_TEXT.search(checked)
     if control is not None:
-        raise refuse(name, value, f"it holds the control character U+{ord(control[0]):04X}")
+        raise refuse(name, value, f"it contains the control character U+{ord(control[0]):04X}")
     if all(category(char) in _INVISIBLE for char in checked):
-        raise refuse(name, value, "it must not be blank: it holds invisible characters only")
+        raise refuse(name, value, "it must not be blank: it contains only invisible characters")
     return checked
 
 

@@ -51,7 +51,7 @@ class Faulty:
 
 
 @attrs.define(eq=False)
-class Stage:
+class FaultySession:
     """A server, a session on it, and the connections that the session has."""
 
     server: RawServer
@@ -106,14 +106,14 @@ def assert_logs_secret(records: list[logging.LogRecord]) -> None:
 
 
 @asynccontextmanager
-async def stage(
+async def faulty_session(
     play: Faulty,
     *,
     server_tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
     base_url: str | None = None,
     **options: Any,
-) -> AsyncGenerator[Stage]:
+) -> AsyncGenerator[FaultySession]:
     """A session with the library's own connections; `base_url` may name the port of the server as `{port}`."""
     options = {"retry": RetryPolicy(attempts=ATTEMPTS, base=0.0), "rate_limit": None, **options}
     async with RawServer(play, server_tls) as server:
@@ -124,4 +124,4 @@ async def stage(
                 KEY, base_url=(base_url or server.url).format(port=server.port), allow_http=True, **options
             )
         async with session:
-            yield Stage(server, play, session, pool)
+            yield FaultySession(server, play, session, pool)

@@ -72,7 +72,7 @@ class Outcome:
 
 
 @attrs.define(eq=False)
-class Departures:
+class SendLog:
     """When a request was given to the session's client, and its query: an event hook of httpx's."""
 
     times: list[float] = attrs.field(factory=list, init=False)
@@ -84,13 +84,13 @@ class Departures:
 
 
 @attrs.define(eq=False)
-class Scene:
+class SimulatedSession:
     """A session, its connections, the world they are in, and how every call ended."""
 
     world: World
     pool: ConnectionPool
     session: ImageSearchSession
-    departures: Departures
+    send_log: SendLog
     outcomes: list[Outcome] = attrs.field(factory=list, init=False)
 
     async def ask(self, query: str = "boat", session: ImageSearchSession | None = None, name: str = "") -> Outcome:
@@ -114,13 +114,13 @@ class Scene:
 
     def forget(self) -> None:
         """What was so far does not count: neither how calls ended nor what was sent."""
-        for history in (self.outcomes, self.departures.times, self.departures.queries):
+        for history in (self.outcomes, self.send_log.times, self.send_log.queries):
             history.clear()
 
     @property
     def sent(self) -> list[float]:
         """When requests were given to the connections; the server need not have seen them."""
-        return self.departures.times
+        return self.send_log.times
 
     @property
     def endings(self) -> Counter[str]:
@@ -142,14 +142,14 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(
+async def simulated_session(
     server: Server,
     *,
     seed: int = 0,
     world: dict[str, Any] | None = None,
     tls: ssl.SSLContext | None = None,
     **session_options: Any,
-) -> AsyncGenerator[Scene]:
+) -> AsyncGenerator[SimulatedSession]:
     """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well.
 
     With `tls` it speaks https, and the context is not looked at: no thread may make one in virtual time.
@@ -161,9 +161,9 @@ async def scene(
     ):
         if tls is not None:
             session_options["base_url"] = "https://sim/v7.0"
-        departures = Departures()
+        send_log = SendLog()
         async with made.session(pool, **session_options) as session:
-            session.client.event_hooks = {"request": [departures]}
-            stage = Scene(made, pool, session, departures)
-            yield stage
-            stage.assert_at_rest()
+            session.client.event_hooks = {"request": [send_log]}
+            simulated = SimulatedSession(made, pool, session, send_log)
+            yield simulated
+            simulated.assert_at_rest()

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 from hypothesis import given, strategies as st
-from link_kit import FarEnd, a_call, reply
+from step_kit import ScriptedService, a_call, reply
 
 from bing_images_async import Budget, RateLimit, RetryPolicy, SearchParams
 from bing_images_async._pipeline.budget import BudgetGuard, Estimate
@@ -54,7 +54,7 @@ def test_what_requests_cost() -> None:
 
 async def test_a_request_is_reserved_before_it_is_sent() -> None:
     """The next one is refused while the last is still on its way."""
-    spending, end = BudgetGuard(Budget(1)), FarEnd(latency=1.0)
+    spending, end = BudgetGuard(Budget(1)), ScriptedService(latency=1.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(spending, a_call(), end)
         await anyio.sleep(0.5)
@@ -85,7 +85,7 @@ async def test_what_is_cancelled_on_its_way_to_the_wire_is_given_back() -> None:
     async def waiting(call: Any) -> Any:
         await anyio.sleep_forever()
 
-    for end, requests in ((waiting, 0), (FarEnd([reply()], latency=10.0), 1)):
+    for end, requests in ((waiting, 0), (ScriptedService([reply()], latency=10.0), 1)):
         with anyio.move_on_after(1):
             await spending(a_call(), end)
         assert spending.requests == requests

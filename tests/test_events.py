@@ -11,8 +11,8 @@ import anyio
 import attrs
 import httpx
 import pytest
-from link_kit import Record
 from session_kit import KEY, Service, session_with
+from step_kit import Record
 
 from bing_images_async import Call, RateLimit, RetryPolicy, Send, events
 from bing_images_async.errors import BingImagesError, ConnectionFailedError, ServerError

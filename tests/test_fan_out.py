@@ -11,7 +11,7 @@ import httpx
 import pytest
 from attrs import define, field
 from hypothesis import given, strategies as st
-from promise_kit import WORK, scene, simulate
+from promise_kit import WORK, simulate, simulated_session
 from sim import Outage, Server
 from sim.cancel import Backend, By, Outcome as Ending, cancel_everywhere
 
@@ -578,8 +578,8 @@ def test_an_outage_is_waited_for(backend: Backend) -> None:
             "timeout": 10.0,
         }
         world = {"outages": [Outage(5.0, 65.0, "refused")]}
-        async with scene(Server(latency=WORK), world=world, **options) as stage:
-            return await stage.session.search_all(numbered(500))
+        async with simulated_session(Server(latency=WORK), world=world, **options) as simulated:
+            return await simulated.session.search_all(numbered(500))
 
     outcomes = simulate(main, backend)
     assert [outcome.index for outcome in outcomes] == list(range(500))

@@ -1,7 +1,7 @@
-"""Response bodies within bounds: so much on the wire, so much decoded, and complete.
+"""Response bodies with limits on encoded and decoded bytes, and with a check that a gzip stream is complete.
 
-`Accept-Encoding: gzip` is all we send, and decoding is ours: a general decoder unpacks first and
-counts afterwards, which is too late for a bomb, and lets a cut-off stream pass as a whole one.
+Requests accept only gzip, and this module decodes it. httpx's decoders check no limit while they decode, which is too
+late for a decompression bomb, and they accept a truncated stream.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ __all__ = ["BodyLimits", "FILE_LIMITS", "check_size", "read_body"]
 
 _GZIP = 16 + zlib.MAX_WBITS
 _STEP = 64 * 2**10
-"""Bytes that are unpacked at a time: what a bomb can cost beyond the limit."""
+"""Bytes decoded at a time: a decompression bomb can exceed the limit by this much."""
 _MOST_MEMBERS = 1_000
-"""Compressors that work in blocks need a few hundred; a stream of empty members would only burn time."""
+"""Compressors that work in blocks write a few hundred; a stream of empty members would only take time."""
 
 
 @frozen
 class BodyLimits:
-    """The most bytes a body may have."""
+    """Most bytes of a body."""
 
     wire: int = 4 * 2**20
-    """As sent."""
+    """Bytes as received."""
     decoded: int = 4 * 2**20
-    """After gunzip."""
+    """Bytes after decoding."""
 
 
 FILE_LIMITS = BodyLimits(wire=16 * 2**20, decoded=16 * 2**20)
-"""Of `session.fetch`: pictures may be large, and are not compressed any more."""
+"""Limits of `session.fetch`: pictures may be large, and are usually not compressed again."""
 
 
 async def read_body(
@@ -45,10 +45,12 @@ async def read_body(
     *,
     close: Callable[[], Awaitable[None]] | None = None,
 ) -> bytes:
-    """The decoded body. `close` closes the stream where reading stops before its end.
+    """Return the decoded body. `close` closes the stream if reading stops before its end.
 
-    Raises `ResponseTooLargeError` beyond the limits, `ConnectionFailedError` for a gzip stream that
-    ends early, and `MalformedResponseError` for an encoding that was not asked for or a broken one.
+    Raises:
+        ResponseTooLargeError: the body exceeds a limit.
+        ConnectionFailedError: the gzip stream is truncated.
+        MalformedResponseError: the encoding is not gzip, or the gzip stream is broken.
     """
     chunks: AsyncIterator[bytes] | None = None
     try:
@@ -72,9 +74,9 @@ async def read_body(
 
 
 async def _finish(chunks: AsyncIterator[bytes] | None) -> None:
-    """End the generators of a closed stream: trio warns of those that are left suspended.
+    """End the generators of a closed stream: trio warns about suspended ones.
 
-    Closing the outermost one would leave those inside; they end by themselves when the next chunk is asked for.
+    Closing the outermost one does not end the inner ones; they end when the next chunk is requested.
     """
     if isinstance(chunks, AsyncGenerator):
         with suppress(Exception):
@@ -92,12 +94,12 @@ def _sink(headers: Mapping[str, str], limits: BodyLimits) -> _Plain | _Gunzip:
         return _Gunzip(limits.decoded)
     raise MalformedResponseError(
         f"The body came with Content-Encoding {encoding[:60]!r}; only gzip was asked for. "
-        "A proxy or gateway on the way must be told to leave bodies alone."
+        "Configure the proxies and gateways in between not to change bodies."
     )
 
 
 class _Plain:
-    """A body that is not encoded. (A list of chunks would be many times larger than chunks of a few bytes.)"""
+    """Buffer for a body without encoding. (A list of very small chunks would need much more memory.)"""
 
     def __init__(self) -> None:
         self._first = b""
@@ -118,7 +120,7 @@ class _Plain:
 
 
 class _Gunzip:
-    """All members of a gzip stream (RFC 1952, section 2.2), unpacked as they come, `limit` bytes at most."""
+    """Incremental decoder of all members of a gzip stream (RFC 1952, section 2.2), up to `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._buffer = BytesIO()
@@ -130,7 +132,7 @@ class _Gunzip:
 
     def feed(self, chunk: bytes) -> None:
         self._is_empty = self._is_empty and not chunk
-        # In slices, because what a member leaves over is copied each time.
+        # In slices, because the data after the end of a member is copied each time.
         for start in range(0, len(chunk), _STEP):
             rest = bytes(chunk[start : start + _STEP])
             while rest:
@@ -140,10 +142,10 @@ class _Gunzip:
                 rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
     def whole(self) -> bytes:
-        """What was unpacked; empty if nothing at all came."""
+        """Return the decoded body; empty if no data was received."""
         while not self._member.eof and not self._is_empty:
             if not self._unpack(b""):
-                raise ConnectionFailedError("The gzip body ended before its end: the connection or a proxy cut it off.")
+                raise ConnectionFailedError("The gzip body is truncated: the connection or a proxy ended it too early.")
         self._buffer.truncate()
         return self._buffer.getvalue()
 
@@ -160,7 +162,7 @@ class _Gunzip:
         return self._buffer.write(part)
 
     def _make_room(self) -> None:
-        """For all there may be: left to itself, the buffer takes an eighth more than it needs, 2 MiB in the end."""
+        """Allocate the limit at once, because a growing buffer reserves an eighth more than it needs."""
         self._has_room = True
         size = self._buffer.tell()
         self._buffer.seek(self._limit - 1)
@@ -175,7 +177,7 @@ class _Gunzip:
 
 
 def check_size(body: bytes, limits: BodyLimits) -> bytes:
-    """A decoded body that is in memory already. Raises `ResponseTooLargeError` beyond the limit."""
+    """Return a decoded body; raise `ResponseTooLargeError` if it exceeds the limit."""
     if len(body) > limits.decoded:
         raise _too_large("decoded", limits.decoded)
     return body

@@ -14,14 +14,14 @@ __all__ = ["make_client"]
 
 
 class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's transport, with `pool` in the place of httpcore's.
+    """httpx's transport with `pool` in place of httpcore's pool.
 
-    `_pool` is the one private name of another library that is used here. What patches or wraps httpx's transport
-    (pytest-httpx, vcrpy, OpenTelemetry) does so in `handle_async_request`, so that method has to stay httpx's own.
+    `_pool` is the only private name of another library in this project. Libraries that patch or wrap httpx's transport
+    (pytest-httpx, vcrpy, OpenTelemetry) do so in `handle_async_request`, so this class must not override that method.
     """
 
     def __init__(self, pool: ConnectionPool) -> None:
-        super().__init__(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # any context: the pool has its own
+        super().__init__(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # unused: the pool has its own context
         if not isinstance(getattr(self, "_pool", None), httpcore.AsyncConnectionPool):
             raise TypeError(
                 f"httpx {httpx.__version__} keeps no httpcore pool in AsyncHTTPTransport._pool: this version of httpx "
@@ -31,10 +31,10 @@ class _Transport(httpx.AsyncHTTPTransport):
 
 
 class _NoCookies(httpx.Cookies):
-    """A cookie jar that stays empty: a session may serve many users, and cookies would tie them to each other."""
+    """A cookie jar that stays empty, because cookies would link the users that share a session."""
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Keep nothing. (Looking would take as long as the rest of `AsyncClient.send`.)"""
+        """Store nothing. (Parsing the headers for cookies is slow.)"""
 
     def set_cookie_header(self, request: httpx.Request) -> None:
         """Add nothing."""
@@ -54,9 +54,9 @@ class _Client(httpx.AsyncClient):
 
     @cookies.setter
     def cookies(self, cookies: Any) -> None:
-        raise AttributeError("The client of a session keeps no cookies. Lend one with client= if you need them.")
+        raise AttributeError("The client of a session stores no cookies. Pass your own with client= if you need them.")
 
 
 def make_client(pool: ConnectionPool) -> httpx.AsyncClient:
-    """A client that sends through `pool`, follows no redirects and reads nothing from the environment."""
+    """Return a client that sends through `pool`, follows no redirects, and ignores the environment."""
     return _Client(transport=_Transport(pool), trust_env=False)

@@ -46,15 +46,15 @@ _HEAD: Final = re.compile(
 
 @frozen
 class Head:
-    """The head of a request, as it is written."""
+    """Encoded head of a request."""
 
     data: bytes
     body_length: int | None = None
-    """Bytes of the body; `None` for a body in chunks."""
+    """Bytes of the body; `None` for a chunked body."""
 
 
 def encode_head(request: httpcore.Request, proxy: Proxy | None) -> Head:
-    """The head of `request`. Raises `httpcore.LocalProtocolError` for what a server would not read as it is meant."""
+    """Return the head of `request`; raise `httpcore.LocalProtocolError` if it is not valid HTTP/1.1."""
     target, headers = request.url.target, request.headers
     if proxy is not None and request.url.scheme == b"http":
         # RFC 9112, section 3.2.2: a proxy is sent the absolute form.
@@ -72,7 +72,7 @@ def _encode(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) ->
 
 
 def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:
-    """The announced length of a request body, 0 if there is none; `None` for one in chunks."""
+    """Return the declared length of a request body, 0 without one; `None` for a chunked body."""
     length: int | None = 0
     found: set[bytes] = set()
     for name, value in headers:
@@ -92,10 +92,10 @@ def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 class Connection:
-    """Made unconnected; `connect`, then for each request `begin`, `exchange`, and `receive` to the end.
+    """An HTTP/1.1 connection. Call `connect`, then for each request `begin`, `exchange`, and `receive` to the end.
 
-    Raises httpcore's errors, and `ResponseTooLargeError` beyond the limits of the parser. After any error, and
-    after any cancellation, the connection must be closed.
+    Methods raise httpcore's errors, and `ResponseTooLargeError` beyond the limits of the parser. After any error or
+    cancellation the connection must be closed.
     """
 
     def __init__(self, origin: httpcore.Origin, network: httpcore.AsyncNetworkBackend, proxy: Proxy | None) -> None:
@@ -106,7 +106,7 @@ class Connection:
         self.parser = ResponseParser()
         self.stream = httpcore.AsyncNetworkStream()
         self.response: ref[object] | None = None
-        """The body of the current response, which keeps nothing alive; `None` while there is none to be closed."""
+        """Weak reference to the body of the current response; `None` if there is none to close."""
         self.has_written = False
         """Bytes of the current request have been written."""
         self._network = network
@@ -118,7 +118,7 @@ class Connection:
     # --- connecting
 
     async def connect(self, tls: TLSContext, timeouts: Timeouts) -> None:
-        """Open the socket, pass the proxy if there is one, and start TLS for https."""
+        """Open the socket, connect through the proxy if there is one, and start TLS for https."""
         timeout = timeouts.get("connect")
         scheme, host, port = self.origin.scheme, self.origin.host.decode("ascii"), self.origin.port
         via = self.proxy
@@ -132,7 +132,7 @@ class Connection:
                     raise
                 raise httpcore.ProxyError(f"{via.host}:{via.port} cannot be reached: {error}") from error
         if self._socket is None or self._closed:
-            raise httpcore.ConnectError("The connection was closed while it was made.")
+            raise httpcore.ConnectError("The connection was closed while it was being opened.")
         self.stream = self._socket
         if via is not None and via.is_secure:
             await self._start_tls(await tls.get(), via.host, timeout)
@@ -157,18 +157,18 @@ class Connection:
         if not 200 <= status < 300:
             raise ProxyRefusedError(status)
         if self.parser.has_surplus or not self.is_silent:
-            raise httpcore.ProxyError("The proxy sent data before it was asked for any.")
+            raise httpcore.ProxyError("The proxy sent data before the first request.")
 
     # --- an exchange
 
     @property
     def is_silent(self) -> bool:
-        """Nothing has arrived since the last response: neither surplus data nor the end of the stream."""
+        """True if nothing has arrived since the last response: neither surplus data nor the end of the stream."""
         return not self.stream.get_extra_info("is_readable")
 
     @property
     def is_reusable(self) -> bool:
-        """The last exchange is over, and both sides agree to another one."""
+        """True if the last exchange is complete and both sides allow another one."""
         return self._is_sent and self.parser.is_complete and self.parser.is_reusable and not self._closed
 
     def begin(self, method: bytes) -> None:
@@ -179,8 +179,8 @@ class Connection:
     async def exchange(self, head: Head, body: AsyncIterable[bytes], timeouts: Timeouts) -> None:
         """Write a request, and read until the head of its response is in `parser`.
 
-        A server may answer, or close the connection, before it has read everything: writing ends there, and what has
-        been answered is read.
+        A server may respond, or close the connection, before it has read everything: then writing stops, and the
+        response is read.
         """
         try:
             await self._write(head.data, timeouts)
@@ -206,7 +206,9 @@ class Connection:
                     while self._is_writing and self.parser.status is None:
                         await self._receive(_NO_TIMEOUTS)
                 tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as errors:  # one of ours, or of the body's; the task group has cancelled the rest
+        except (
+            BaseExceptionGroup
+        ) as errors:  # from the connection or from the body; the task group has cancelled the rest
             raise errors.exceptions[0] from None
         if reading.cancelled_caught:
             raise httpcore.ReadTimeout
@@ -221,7 +223,7 @@ class Connection:
         except httpcore.WriteError:
             pass
         finally:
-            if isinstance(pieces, AsyncGenerator):  # where writing stops early, nobody else would end it
+            if isinstance(pieces, AsyncGenerator):  # if writing stops early, nothing else ends it
                 await pieces.aclose()
         self._is_writing = False
         if (timeout := timeouts.get("read")) is not None:
@@ -249,7 +251,7 @@ class Connection:
             await self._write(bytes(pending), timeouts)
 
     async def receive(self, timeouts: Timeouts) -> bytes:
-        """The next piece of the body; empty at its end."""
+        """Return the next piece of the body; empty at its end."""
         while not (piece := self.parser.take_body()) and not self.parser.is_complete:
             await self._receive(timeouts)
         return piece
@@ -284,11 +286,11 @@ class Connection:
             shut_down()
 
     async def aclose(self, deadline: float = math.inf) -> None:
-        """Close the socket at once, whoever is using or cancelling the connection. Waits until `deadline` at most.
+        """Close the socket at once, also while it is in use; wait until `deadline` at most.
 
-        TLS is not closed before: a closing handshake could block, and HTTP needs none, since the length of every
-        answer is known. Sockets close before their `aclose` first yields, so not even a native `Task.cancel()`,
-        which no shield stops, leaves one open.
+        There is no closing handshake of TLS: it could block, and HTTP does not need it, because the length of every
+        response is known. Sockets close before their `aclose` first yields. So even a native `Task.cancel()`, which a
+        shield does not stop, leaves none open.
         """
         self._closed = True
         if (opened := self._socket) is None:
@@ -305,5 +307,5 @@ def _authority(url: httpcore.URL) -> bytes:
 
 
 def _bracketed(host: str) -> str:
-    """An IPv6 address in brackets (RFC 3986, section 3.2.2); other hosts as they are."""
+    """Return an IPv6 address in brackets (RFC 3986, section 3.2.2), and any other host unchanged."""
     return f"[{host}]" if ":" in host else host

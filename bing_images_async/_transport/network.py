@@ -1,9 +1,9 @@
 """TCP and TLS streams for httpcore, through anyio.
 
-httpcore's own anyio backend opens a cancel scope for every read and write, and looks a socket up by its
-attributes to see whether a kept connection was closed. Here a scope is opened only where a timeout was given
-(the session's own requests have none: their deadlines are scopes around whole attempts), and the socket is at
-hand. Raises what httpcore's own backends raise.
+httpcore's own anyio backend opens a cancel scope for every read and write, and gets the socket from the stream's
+attributes for every check of a kept connection. Here a scope is opened only with a timeout (the session's own requests
+have none, because cancel scopes around whole attempts limit them), and the socket is kept. Errors are those of
+httpcore's own backends.
 """
 
 from __future__ import annotations
@@ -44,18 +44,17 @@ class Network(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(str(error)) from error
         except (OSError, anyio.BrokenResourceError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        except UnicodeError as error:  # a host name that is no host name (RFC 5891)
+        except UnicodeError as error:  # not a host name (RFC 5891)
             raise httpcore.ConnectError("The host name is not valid.") from error
         return _Stream(_Socket(stream, stream.extra(SocketAttribute.raw_socket)))
 
 
 class _Socket(ByteStream):
-    """A TCP stream that knows whether it may hold more than it has given.
+    """A TCP stream that also detects data in buffers above the socket.
 
-    On asyncio up to 256 KiB are read from the socket at once, and what was not asked for waits in the
-    event loop's buffer, where no poll sees it. And when writing fails asyncio closes the socket at once,
-    unread data included: `keep_unread` holds a duplicate of it open, so that an answer sent before the
-    peer closed can still be read.
+    asyncio reads up to 256 KiB from the socket at once, and keeps what was not requested in a buffer that a poll of the
+    socket does not see. If writing fails, asyncio closes the socket at once, and unread data is lost: `keep_unread`
+    keeps a duplicate of the socket open, so that a response sent before the peer closed can still be read.
     """
 
     def __init__(self, stream: ByteStream, raw: socket.socket) -> None:
@@ -66,7 +65,7 @@ class _Socket(ByteStream):
         self._may_hold_more = False
 
     def keep_unread(self) -> None:
-        """From now on, what has arrived can be read even after a failed write."""
+        """Keep received data readable after a failed write."""
         if self._duplicate is None:
             with suppress(OSError):
                 self._duplicate = self.raw.dup()
@@ -95,7 +94,7 @@ class _Socket(ByteStream):
             return b""
         try:
             return self._duplicate.recv(max_bytes)
-        except OSError:  # nothing there, or reset
+        except OSError:  # no data, or reset
             return b""
 
     async def send(self, item: bytes) -> None:
@@ -156,7 +155,7 @@ class _Stream(httpcore.AsyncNetworkStream):
                     self._stream,
                     ssl_context=ssl_context,
                     hostname=server_hostname,
-                    standard_compatible=False,  # no closing handshake: HTTP knows where an answer ends
+                    standard_compatible=False,  # no closing handshake: HTTP knows the end of a response
                     server_side=False,
                 )
         except TimeoutError as error:

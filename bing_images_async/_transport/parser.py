@@ -1,7 +1,7 @@
 """HTTP/1.1 responses, sans I/O: bytes in, one response out (RFC 9112), parsed by httptools (llhttp).
 
-llhttp checks the grammar. What it leaves to its users is here: the end of the stream, limits on the head, on
-trailers and on interim replies, replies to HEAD and CONNECT, and which length of a body is believed.
+llhttp checks the grammar. This module adds the rest: the end of the stream, limits on the head, on trailers and on
+interim replies, replies to HEAD and CONNECT, and the choice between two body lengths.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ HEAD_LIMIT: Final = 64 * 1024
 """Bytes of status line and headers, those of interim replies included. The same for trailers and chunk extensions."""
 
 INTERIM_LIMIT: Final = 8
-"""Interim replies (1xx; RFC 9110, section 15.2) before the final one. A client that asked for none gets none."""
+"""Interim replies (1xx; RFC 9110, section 15.2) before the final one. Requests here ask for none."""
 
 _SWITCHING_PROTOCOLS: Final = 101
 
 
 class ResponseParser:
-    """Parses the responses of one connection, one after the other.
+    """Parser for the responses of one connection, one after the other.
 
-    `start`, then `feed` (`feed_end` at the end of the stream) until `is_complete`. Raises
-    `httpcore.RemoteProtocolError` for what is not HTTP/1.1 and `ResponseTooLargeError` beyond the limits; the
+    Call `start`, then `feed` (`feed_end` at the end of the stream) until `is_complete`. Methods raise
+    `httpcore.RemoteProtocolError` for data that is not HTTP/1.1, and `ResponseTooLargeError` beyond the limits; the
     connection cannot be used after either.
     """
 
@@ -37,21 +37,21 @@ class ResponseParser:
         self.start()
 
     def start(self, *, has_body: bool = True) -> None:
-        """Expect a response. `has_body=False`: to HEAD or CONNECT, whose replies end with their head."""
+        """Expect a response. `has_body=False` for HEAD and CONNECT, whose responses end with their head."""
         if not getattr(self, "_has_body", True):
             self._http = self._make()  # llhttp still waits for a body
         self._has_body = has_body
         self.received = 0
         """Bytes since `start`."""
         self.status: int | None = None
-        """Of the final response; `None` until its head is complete."""
+        """Status of the final response; `None` until its head is complete."""
         self.headers: list[tuple[bytes, bytes]] = []
         self.version = b"HTTP/1.1"
         self.is_complete = False
         self.is_reusable = False
-        """The response is complete, and another one may follow on this connection."""
+        """True if another response may follow on this connection."""
         self.has_surplus = False
-        """Data came after the response that nobody asked for."""
+        """True if data followed the response."""
         self._is_delimited = False
         self._is_interim = False
         self._interim = 0
@@ -61,7 +61,7 @@ class ResponseParser:
 
     @property
     def room(self) -> int:
-        """Bytes that may be fed next without passing the limit of the head."""
+        """Bytes that may be fed next without exceeding the limit of the head."""
         return HEAD_LIMIT if self.status is not None else HEAD_LIMIT - self.received
 
     def feed(self, data: bytes) -> None:
@@ -86,7 +86,7 @@ class ResponseParser:
                 raise _too_large(f"The reply has more than {HEAD_LIMIT} bytes of trailers or chunk headers", HEAD_LIMIT)
 
     def feed_end(self) -> None:
-        """The peer has closed its end: that ends a body without a length, and cuts off anything else."""
+        """Handle the end of the stream: it ends a body without a length, and truncates any other response."""
         self.is_reusable = False
         if self.is_complete:
             return
@@ -97,7 +97,7 @@ class ResponseParser:
         self.is_complete = True
 
     def take_body(self) -> bytes:
-        """The part of the body that has been parsed and not been taken yet."""
+        """Return the part of the body that was parsed since the last call."""
         pieces, self._body = self._body, []
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -116,7 +116,7 @@ class ResponseParser:
             self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.status is None:  # else it is a trailer: nobody reads those
+        if self.status is None:  # else it is a trailer, which is ignored
             self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
@@ -168,7 +168,7 @@ class ResponseParser:
         self._fault = self._fault or fault
 
     def _framing(self) -> tuple[list[bytes], list[bytes]]:
-        """The values of Content-Length and of Transfer-Encoding."""
+        """Return the values of Content-Length and of Transfer-Encoding."""
         lengths: list[bytes] = []
         encodings: list[bytes] = []
         for name, value in self.headers:
@@ -181,6 +181,6 @@ class ResponseParser:
 
 def _too_large(what: str, limit: int | None) -> ResponseTooLargeError:
     return ResponseTooLargeError(
-        f"{what}: no service of this API sends that. Check base_url and what stands between here and there.",
+        f"{what}: no service of this API sends that. Check base_url, and the proxies and gateways in between.",
         limit=limit,
     )

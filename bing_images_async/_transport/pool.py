@@ -1,9 +1,9 @@
-"""The connection pool under the session's `httpx.AsyncClient`: HTTP/1.1 at a constant cost per request.
+"""Connection pool under the session's `httpx.AsyncClient`: HTTP/1.1, at a constant cost per request.
 
 httpx 0.28's own pool does work for every open connection on every request, and loses slots when callers are
-cancelled (httpcore #1093). This one has no slots to lose: it never makes a request wait (the session limits
-concurrency), takes the newest idle connection or makes one, and closes every connection whose state is in doubt.
-It never sends a request twice.
+cancelled (httpcore #1093). This pool has no slots: it never makes a request wait (the session limits concurrency),
+takes the newest idle connection or opens one, and closes every connection whose state is uncertain. It never sends a
+request twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .tls import TLSContext
 __all__ = ["ConnectionPool", "KEEPALIVE_EXPIRY", "NEW_CONNECTION", "StaleConnectionError"]
 
 KEEPALIVE_EXPIRY: Final = 4.0
-"""Seconds an idle connection stays usable: one less than the 5 s after which uvicorn, Node and Apache close."""
+"""Seconds for which an idle connection is used again: one less than the 5 s of uvicorn, Node and Apache."""
 
 NEW_CONNECTION: Final = "bing_images_async.new_connection"
 """Request extension: if true, no kept connection is used."""
@@ -37,30 +37,30 @@ _CLOSE_ALL_TIMEOUT: Final = 5.0
 """Seconds that closing the whole pool may take."""
 
 _KEPT: Final = 0.1
-"""Seconds after which a connection that waits for its first request may be found closed, like any that is kept."""
+"""Seconds without a request after which a new connection is treated as a kept one, which may have been closed."""
 
 _NO_TIMEOUTS: Final[Timeouts] = {}
 
 _HTTPCORE_SEND: Final = httpcore.AsyncConnectionPool.handle_async_request
 
 _INTERRUPTED: Final = (httpcore.NetworkError, httpcore.RemoteProtocolError)
-"""Errors of a request whose connection `aclose` has closed: which of them depends on the network."""
+"""Possible errors of a request whose connection was closed by `aclose`."""
 
 Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 """httpcore's request extension `trace`."""
 
 
 class StaleConnectionError(httpcore.RemoteProtocolError):
-    """A kept connection ended before the first byte of a response: the server most likely did not see the request."""
+    """A kept connection was closed before the first byte of a response; most likely the server ignored the request."""
 
     def __init__(self, message: str, *, has_written: bool) -> None:
         super().__init__(message)
         self.has_written = has_written
-        """Bytes of the request were written before that was known."""
+        """True if bytes of the request were written."""
 
 
 class _Key(NamedTuple):
-    """Connections with the same key can be used for the same requests."""
+    """Destination of a connection; connections with equal keys serve the same requests."""
 
     scheme: bytes
     host: bytes
@@ -69,24 +69,28 @@ class _Key(NamedTuple):
 
 
 class ConnectionPool:
-    """Keeps connections alive between requests; an `httpcore` pool for `httpx.AsyncHTTPTransport`.
+    """Pool that keeps connections alive between requests; replaces httpcore's pool in `httpx.AsyncHTTPTransport`.
 
-    A connection goes back to the pool when the body of its response was read to the end and closed. One that was
-    cancelled, failed or left half-read is closed; so is that of a response that was dropped without `aclose`.
-
-    Raises httpcore's errors, among them `StaleConnectionError` for a kept connection that turned out to be closed and
-    `ProxyRefusedError`; `ResponseTooLargeError` for a response head over 64 KiB or more than 8 interim responses; and
-    `SessionStateError` for whatever `aclose` interrupts.
+    A connection goes back to the pool when the body of its response was read to the end and closed. It is closed if its
+    request failed or was cancelled, and if its response was not read to the end or was garbage-collected.
 
     Of httpcore's trace events there are `connection.connect_tcp.started` and `.complete`, and
-    `http11.send_request_headers.started`, which is awaited when a connection stands and before a byte is written.
+    `http11.send_request_headers.started`, which is awaited after a connection is open and before a byte is written.
 
     Args:
-        tls: makes the context for https. Under a virtual clock give it one: threads do not run on it.
-        proxies: which requests pass which proxy.
-        network: what opens sockets; by default anyio's TCP.
-        max_idle: idle connections kept, at most. The oldest are closed first.
-        keepalive_expiry: seconds after which an idle connection is no longer used, by `clock`.
+        tls: creates the TLS context for https. In virtual time it needs a ready context, because it would use a thread.
+        proxies: the proxy for each request.
+        network: opens sockets; by default TCP by anyio.
+        max_idle: most idle connections. The oldest are closed first.
+        keepalive_expiry: seconds after which an idle connection is not used again, by `clock`.
+        clock: time in seconds.
+
+    Requests raise:
+        httpcore.NetworkError, httpcore.ProtocolError, …: as httpcore's own pool.
+        StaleConnectionError: a kept connection was closed by the server.
+        ProxyRefusedError: the proxy refused the connection.
+        ResponseTooLargeError: a response head over 64 KiB, or more than 8 interim responses.
+        SessionStateError: `aclose` interrupted the request.
     """
 
     def __init__(
@@ -108,21 +112,21 @@ class ConnectionPool:
         self._closed = False
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, _Key] = {}
-        """The idle connections, the oldest first."""
+        """Idle connections, oldest first."""
         self._idle_by_key: dict[_Key, deque[Connection]] = {}
-        """The same by what they can be used for. No deque is empty."""
+        """Idle connections by destination. No deque is empty."""
         self._dropped: list[Connection] = []
-        """Connections whose responses were garbage-collected unclosed: shut down, and still to be closed."""
+        """Connections of garbage-collected responses: shut down, and to be closed at the next request."""
         self._httpcore_pools: dict[_Key, httpcore.AsyncConnectionPool] = {}
 
     @property
     def open_connections(self) -> int:
-        """Connections that are idle, in use, or being made."""
+        """Connections that are idle, in use, or being opened."""
         return len(self._connections) - len(self._dropped)
 
     @property
     def idle_connections(self) -> int:
-        """Connections that wait for a request."""
+        """Connections without a request."""
         return len(self._idle)
 
     # --- a request
@@ -178,9 +182,9 @@ class ConnectionPool:
         return httpcore.Response(parser.status, headers=parser.headers, content=body, extensions=extensions)
 
     async def _send_through_httpcore(self, request: httpcore.Request) -> httpcore.Response:
-        """Hand the request to the replacement of httpcore's method: a mocker or a recorder (respx, vcrpy).
+        """Send through the method that a mocker or recorder (respx, vcrpy) has patched into httpcore's pool.
 
-        What the replacement lets pass goes to the network through a pool of httpcore's own.
+        Requests that it passes on go to the network through a pool of httpcore.
         """
         key = self._key_of(request.url)
         pool = self._httpcore_pools.get(key)
@@ -198,7 +202,7 @@ class ConnectionPool:
         if url.scheme not in {b"http", b"https"}:
             raise httpcore.UnsupportedProtocol("The URL must begin with http:// or https://.")
         origin = url.origin
-        if not origin.host or url.port == 0 or not 0 < origin.port < 65_536:  # httpcore takes port 0 for none
+        if not origin.host or url.port == 0 or not 0 < origin.port < 65_536:  # httpcore treats port 0 as no port
             raise httpcore.UnsupportedProtocol("The URL has no host, or a port that does not exist.")
         proxy = self._proxies.of(origin) if self._proxies.by_scheme else None
         return _Key(origin.scheme, origin.host, origin.port, proxy)
@@ -206,7 +210,7 @@ class ConnectionPool:
     # --- connections
 
     async def _take(self, key: _Key) -> Connection | None:
-        """The newest idle connection that can be used; those that cannot are closed."""
+        """Return the newest usable idle connection, if any; close the unusable ones."""
         if self._dropped:
             await self._close_dropped()
         while (idle := self._idle_by_key.get(key)) is not None:
@@ -238,14 +242,14 @@ class ConnectionPool:
             raise SessionStateError("The session was closed: this request was not completed.")
 
     async def keep(self, key: _Key, connection: Connection) -> None:
-        """Take back a connection whose response is complete, and close the oldest if there are too many."""
+        """Make a connection idle after its response, or close it if it cannot be used again."""
         if self._closed or not connection.is_reusable:
             await self.drop(connection)
             return
         await self._make_idle(key, connection)
 
     async def _make_idle(self, key: _Key, connection: Connection) -> None:
-        """Make idle a connection that is ready for a request."""
+        """Make a connection idle, and close expired ones and the oldest beyond `max_idle`."""
         if self._closed:
             await self.drop(connection)
             return
@@ -261,7 +265,7 @@ class ConnectionPool:
             await self.drop(oldest)
 
     def _remove_idle(self, connection: Connection) -> None:
-        """Remove the newest idle connection of its key, or the oldest."""
+        """Remove an idle connection, which is the newest or the oldest of its key."""
         key = self._idle.pop(connection)
         idle = self._idle_by_key[key]
         if idle[-1] is connection:
@@ -277,7 +281,7 @@ class ConnectionPool:
         await connection.aclose(deadline)
 
     def abandon(self, connection: Connection) -> None:
-        """The response was garbage-collected unclosed: end its connection; the next request closes the socket."""
+        """Shut down the connection of a garbage-collected response; the next request closes the socket."""
         if connection in self._connections:
             connection.shut_down()
             self._dropped.append(connection)
@@ -318,9 +322,9 @@ class ConnectionPool:
 
 
 class _Body:
-    """The body of a response; closing it decides what becomes of the connection.
+    """Body of a response; closing it returns the connection to the pool or closes it.
 
-    An iterator, not a generator, so that leaving the loop early leaves nothing suspended.
+    An iterator, not a generator, so that leaving a loop early leaves no suspended generator.
     """
 
     def __init__(self, pool: ConnectionPool, key: _Key, connection: Connection, timeouts: Timeouts) -> None:

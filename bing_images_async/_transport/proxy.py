@@ -1,4 +1,4 @@
-"""HTTP proxies: the one given, or those of the environment, and which of them a request passes."""
+"""HTTP proxies from an option or the environment, and the choice of the proxy for a request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class ProxyRefusedError(httpcore.ProxyError):
-    """The proxy answered CONNECT with a status that is no success."""
+    """The proxy responded to CONNECT with a status other than 2xx."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"The proxy answered CONNECT with HTTP {status}.")
@@ -36,11 +36,11 @@ class Proxy:
     port: int
     is_secure: bool = False
     headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
-    """`Proxy-Authorization`, if the URL held credentials (RFC 7617)."""
+    """`Proxy-Authorization`, if the URL contained credentials (RFC 7617)."""
 
     @classmethod
     def parse(cls, url: str, name: str = "proxy") -> Proxy:
-        """The proxy at `url`. Raises `InvalidRequestError`, without the URL, which may hold a password."""
+        """Return the proxy at `url`; raise `InvalidRequestError` without the URL, which may contain a password."""
         text = url if "://" in url else f"http://{url}"
         try:
             parts = urlsplit(text)
@@ -49,7 +49,7 @@ class Proxy:
             host = port = parts = None
         if parts is None or not host or parts.scheme not in _PORTS or not host.isascii():
             kind = f" ({parts.scheme}://)" if parts is not None and parts.scheme not in _PORTS else ""
-            other = " For SOCKS, lend a client: client=httpx.AsyncClient(proxy=…)." if name == "proxy" else ""
+            other = " For SOCKS, pass client=httpx.AsyncClient(proxy=…)." if name == "proxy" else ""
             raise InvalidRequestError(
                 f"{name} is not a proxy that can be used{kind}: it must be an http or https URL, such as "
                 f"http://user:password@host:3128.{other}",
@@ -62,7 +62,7 @@ class Proxy:
         return cls(host, port or _PORTS[parts.scheme], parts.scheme == "https", headers)
 
     def as_httpcore(self, context: ssl.SSLContext | None) -> httpcore.Proxy:
-        """The same for a pool of httpcore's."""
+        """Return this proxy as an object of httpcore."""
         scheme = b"https" if self.is_secure else b"http"
         url = httpcore.URL(scheme=scheme, host=self.host.encode("ascii"), port=self.port, target=b"/")
         return httpcore.Proxy(url, headers=list(self.headers), ssl_context=context if self.is_secure else None)
@@ -70,21 +70,21 @@ class Proxy:
 
 @frozen
 class Proxies:
-    """Which proxy a request passes, by its scheme and host."""
+    """Proxies by scheme, and the hosts that bypass them."""
 
     by_scheme: Mapping[str, Proxy] = field(factory=dict[str, Proxy])
-    """`http`, `https`; `all` for both."""
+    """Keys: `http`, `https`, or `all` for both."""
     bypass: tuple[str, ...] = ()
-    """Hosts that are reached directly (`NO_PROXY`)."""
+    """Hosts with direct connections (`NO_PROXY`)."""
 
     @classmethod
     def fixed(cls, url: str | None) -> Proxies:
-        """The proxy at `url` for every request; none if it is `None`."""
+        """Return proxies with `url` for every request, or none if it is `None`."""
         return cls() if url is None else cls({"all": Proxy.parse(url)})
 
     @classmethod
     def from_env(cls) -> Proxies:
-        """`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, or the system's own settings."""
+        """Return the proxies of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or of the system."""
         found = getproxies()
         schemes = {
             scheme: Proxy.parse(url, f"{scheme.upper()}_PROXY")
@@ -95,7 +95,7 @@ class Proxies:
         return cls(schemes, tuple(name for name in names if name))
 
     def of(self, origin: httpcore.Origin) -> Proxy | None:
-        """The proxy for an origin, or `None` for a direct connection."""
+        """Return the proxy for an origin, or `None` for a direct connection."""
         scheme, host = origin.scheme.decode("ascii"), origin.host.decode("ascii").lower()
         if any(_covers(name, host, origin.port) for name in self.bypass):
             return None
@@ -103,7 +103,7 @@ class Proxies:
 
 
 def _covers(name: str, host: str, port: int) -> bool:
-    """An entry of `NO_PROXY`: `*`, a host and what is below it, an address, or a network; with or without a port."""
+    """Return true if an entry of `NO_PROXY` matches: `*`, a domain, an address or a network, with or without a port."""
     if name == "*":
         return True
     bare, colon, number = name.rpartition(":")

@@ -1,4 +1,4 @@
-"""The TLS context of a pool, made when the first https request needs it."""
+"""TLS context of a pool, created at the first https request."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["TLSContext"]
 
 
 class TLSContext:
-    """The context given, or one that trusts a CA file or folder, the environment's, or certifi's certificates.
+    """A given TLS context, or one that trusts given certificates, those of the environment, or those of certifi.
 
     Args:
         verify: a context, or the path of a PEM file or of a folder of hashed certificates (OpenSSL, c_rehash).
-        trust_env: honour `SSL_CERT_FILE` and `SSL_CERT_DIR` where `verify` is `None`.
+        trust_env: use `SSL_CERT_FILE` and `SSL_CERT_DIR` if `verify` is `None`.
     """
 
     def __init__(self, verify: ssl.SSLContext | str | None = None, *, trust_env: bool = False) -> None:
@@ -31,23 +31,24 @@ class TLSContext:
         self._lock = anyio.Lock()
 
     async def get(self) -> ssl.SSLContext:
-        """The context, the same for every connection.
+        """Return the context, the same for every connection.
 
-        Raises `InvalidRequestError` if the certificates of `verify` or of the environment cannot be loaded, and
-        `httpcore.ConnectError` if this process can open no more files.
+        Raises:
+            InvalidRequestError: the certificates of `verify` or of the environment cannot be loaded.
+            httpcore.ConnectError: this process cannot open more files.
         """
         if self._context is not None:
             return self._context
         async with self._lock:
             if self._context is None:
-                # 20 ms of reading and parsing certificates, kept off the event loop.
+                # In a thread, because loading the certificates would block the event loop.
                 self._context = await anyio.to_thread.run_sync(self._make)
             return self._context
 
     def _make(self) -> ssl.SSLContext:
         try:
             if isinstance(self._verify, str):
-                if os.path.isdir(self._verify):  # noqa: PTH112  # a text is given, and a text is passed on
+                if os.path.isdir(self._verify):  # noqa: PTH112  # OpenSSL needs the str
                     return ssl.create_default_context(capath=self._verify)
                 return ssl.create_default_context(cafile=self._verify)
             return httpx.create_ssl_context(trust_env=self._trust_env)
@@ -61,7 +62,7 @@ class TLSContext:
             ) from None
 
     def _source(self) -> str:
-        """Where the certificates come from, for messages."""
+        """Return the source of the certificates, for messages."""
         if self._verify is not None:
             return f"verify={self._verify!r}"
         variables = ("SSL_CERT_FILE", "SSL_CERT_DIR") if self._trust_env else ()

@@ -10,21 +10,21 @@ import anyio
 import pytest
 from attrs import define, field
 from hypothesis import given, settings, strategies as st
-from link_kit import (
+from sim import cancel_everywhere
+from step_kit import (
     NOBODY,
     Ends,
-    FarEnd,
     Record,
+    ScriptedService,
     a_call,
-    again,
     block,
     chained,
     refused,
     reply,
+    restart_aborted,
     sleep_until,
     throttled,
 )
-from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import Send
 from bing_images_async._pipeline.circuit_breaker import CircuitBreaker
@@ -46,15 +46,15 @@ from bing_images_async.testing import run
 class Broken:
     """A breaker with its guard, and a far end that is down."""
 
-    end: FarEnd = field(factory=lambda: FarEnd([refused()]))
+    service: ScriptedService = field(factory=lambda: ScriptedService([refused()]))
     draw: Callable[[], float] = lambda: 1.0  # the gaps in full
     record: Record = field(factory=Record)
     breaker: CircuitBreaker = field(init=False)
     send: Send = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.breaker = CircuitBreaker(self.end.wire, random=self.draw, events=Dispatcher([self.record]))
-        self.send = chained(Deadline(), again, self.breaker, self.breaker.guard, to=self.end)
+        self.breaker = CircuitBreaker(self.service.in_flight, random=self.draw, events=Dispatcher([self.record]))
+        self.send = chained(Deadline(), restart_aborted, self.breaker, self.breaker.guard, to=self.service)
 
     async def fail(self, times: int = 10) -> None:
         for _ in range(times):
@@ -84,7 +84,7 @@ async def test_it_opens_after_ten_failures_in_a_row() -> None:
     error = await it.outcome()
     assert isinstance(error, ServiceUnavailableError)
     assert error.retry_after == pytest.approx(1.0)
-    assert (len(it.end.sent), it.states) == (10, ["open"])
+    assert (len(it.service.sent), it.states) == (10, ["open"])
     assert it.record.of(BreakerChanged)[0].retry_after == pytest.approx(1.0)
 
 
@@ -108,10 +108,10 @@ async def test_what_is_a_failure(outcome: Any, opens: bool) -> None:
     """Trouble that may pass. Whatever else comes, the service is there, and the count starts anew."""
     it = Broken()
     await it.fail(9)
-    it.end.script = [outcome]
+    it.service.script = [outcome]
     await it.fail(1)
     assert (it.breaker.state == "open") is opens
-    it.end.script = [refused()]
+    it.service.script = [refused()]
     await it.fail(9)
     assert (it.breaker.state == "open") is opens
 
@@ -121,13 +121,13 @@ async def test_cancelled_and_unsent_attempts_are_no_failures() -> None:
     """Nor do they end a row of them."""
     it = Broken()
     await it.fail(9)
-    it.end.latency, it.end.unsent = None, [12]
+    it.service.latency, it.service.unsent = None, [12]
     for _ in range(3):
         with anyio.move_on_after(1):
             await it.send(a_call())
     assert isinstance(await it.outcome(), ValueError)
     assert it.breaker.state == "closed"
-    it.end.latency = 0.0
+    it.service.latency = 0.0
     await it.fail(1)
     assert it.breaker.state == "open"
 
@@ -135,7 +135,7 @@ async def test_cancelled_and_unsent_attempts_are_no_failures() -> None:
 @pytest.mark.anyio
 async def test_a_call_that_its_deadline_ends_was_a_failure() -> None:
     """A black hole opens the circuit even if no attempt has a time limit of its own."""
-    it = Broken(FarEnd(latency=None))
+    it = Broken(ScriptedService(latency=None))
     for _ in range(10):
         assert isinstance(await it.outcome(timeout=0.1), DeadlineExceededError)
     assert it.breaker.state == "open"
@@ -151,7 +151,7 @@ async def _outage(it: Broken, until: float, every: float = 0.05) -> list[float]:
     while anyio.current_time() < opened + until:
         await it.outcome()
         await anyio.sleep(every)
-    return [time - opened for time in it.end.times[10:]]
+    return [time - opened for time in it.service.times[10:]]
 
 
 @pytest.mark.anyio
@@ -192,13 +192,13 @@ async def test_an_outage_is_noticed_to_be_over() -> None:
     """The first success of a probe closes it, and everybody may pass; a new outage starts with a short gap."""
     it = Broken()
     await _outage(it, 20.0)
-    it.end.script = [reply()]
+    it.service.script = [reply()]
     await anyio.sleep(8)
     assert await it.outcome() == reply()
     assert it.breaker.state == "closed"
     assert it.states[-2:] == ["half-open", "closed"]
     assert await it.outcome() == reply()
-    it.end.script = [refused()]
+    it.service.script = [refused()]
     await it.fail(9)
     assert it.breaker.state == "closed"
     await it.fail(1)
@@ -210,14 +210,14 @@ async def test_one_probe_at_a_time() -> None:
     """While it is under way the others fail, or wait."""
     it = Broken()
     await it.fail()
-    it.end.script, it.end.latency = [reply()], 1.0
+    it.service.script, it.service.latency = [reply()], 1.0
     await anyio.sleep(1)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(it.send, a_call())
         await anyio.sleep(0.5)
         assert it.breaker.state == "half-open"
         assert isinstance(await it.outcome(), ServiceUnavailableError)
-        assert len(it.end.sent) == 11
+        assert len(it.service.sent) == 11
     assert it.breaker.state == "closed"
 
 
@@ -226,15 +226,15 @@ async def test_a_probe_takes_no_longer_than_its_gap() -> None:
     """Two seconds at least: a short outage is noticed to be over though requests vanish without a trace."""
     it = Broken()
     retry = Retry(RetryPolicy(attempts=1), RetryBudget(), random=lambda: 0.5, events=NOBODY)
-    send = chained(retry, again, it.breaker, it.breaker.guard, to=it.end)
+    send = chained(retry, restart_aborted, it.breaker, it.breaker.guard, to=it.service)
     await it.fail()
-    it.end.script, it.end.latency = [reply()], None
+    it.service.script, it.service.latency = [reply()], None
     lengths = []
     for _ in range(5):
-        while len(it.end.sent) == (before := len(it.end.sent)):
+        while len(it.service.sent) == (before := len(it.service.sent)):
             ends, call = Ends(), a_call()
             await ends.collect(send, call)
-            if len(it.end.sent) > before:
+            if len(it.service.sent) > before:
                 assert call.state.sent is not None
                 lengths.append(anyio.current_time() - call.state.sent)
                 break
@@ -247,7 +247,7 @@ async def test_a_cancelled_probe_hands_over() -> None:
     """Who waits next probes at once; a probe that its deadline ends has failed."""
     it, ends = Broken(), Ends()
     await it.fail()
-    it.end.script, it.end.latency = [reply()], None
+    it.service.script, it.service.latency = [reply()], None
     first, second = a_call(on_outage="wait"), a_call(on_outage="wait")
 
     async def give_up() -> None:
@@ -259,9 +259,9 @@ async def test_a_cancelled_probe_hands_over() -> None:
         await anyio.sleep(0.1)
         tasks.start_soon(ends.collect, it.send, second)
         await sleep_until(1.2)
-        assert (it.end.calls[10:], it.breaker.waiting) == ([first], 1)
-        it.end.latency = 0.1
-    assert it.end.times[10:] == pytest.approx([1.0, 1.5])
+        assert (it.service.calls[10:], it.breaker.waiting) == ([first], 1)
+        it.service.latency = 0.1
+    assert it.service.times[10:] == pytest.approx([1.0, 1.5])
     assert ends[second] == reply()
 
 
@@ -270,7 +270,7 @@ async def test_a_probe_that_its_deadline_ends_has_failed() -> None:
     """The next one comes after the next gap."""
     it = Broken()
     await it.fail()
-    it.end.latency = None
+    it.service.latency = None
     await sleep_until(1.0)
     assert isinstance(await it.outcome(timeout=0.5), DeadlineExceededError)
     error = await it.outcome()
@@ -283,7 +283,7 @@ async def test_an_unsent_probe_hands_over() -> None:
     """It has found out nothing: the next caller is the probe, at once."""
     it = Broken()
     await it.fail()
-    it.end.unsent, it.end.script = [10], [reply()]
+    it.service.unsent, it.service.script = [10], [reply()]
     await sleep_until(1.0)
     assert isinstance(await it.outcome(), ValueError)
     assert it.breaker.state == "open"
@@ -294,10 +294,13 @@ async def test_an_unsent_probe_hands_over() -> None:
 async def test_a_stale_failure_is_no_probe() -> None:
     """Requests that were under way when it opened change nothing when they fail; a success closes it."""
     it = Broken()
-    slow = [FarEnd([refused()], latency=0.5, wire=it.end.wire), FarEnd([reply()], latency=0.7, wire=it.end.wire)]
+    slow = [
+        ScriptedService([refused()], latency=0.5, in_flight=it.service.in_flight),
+        ScriptedService([reply()], latency=0.7, in_flight=it.service.in_flight),
+    ]
     async with anyio.create_task_group() as tasks:
-        for end in slow:
-            tasks.start_soon(Ends().collect, chained(it.breaker, it.breaker.guard, to=end), a_call())
+        for service in slow:
+            tasks.start_soon(Ends().collect, chained(it.breaker, it.breaker.guard, to=service), a_call())
         await anyio.sleep(0.1)
         await it.fail()
         await sleep_until(0.6)
@@ -319,7 +322,7 @@ async def test_fail_and_wait() -> None:
         await anyio.sleep(0.1)
         assert isinstance(await it.outcome(), ServiceUnavailableError)
         assert it.breaker.waiting == 1
-        it.end.script = [reply()]
+        it.service.script = [reply()]
     assert ends[patient] == reply()
     assert (patient.state.sent, patient.state.waited["breaker"]) == (pytest.approx(1.0), pytest.approx(1.0))
 
@@ -335,7 +338,7 @@ async def test_who_fails_does_not_probe_before_who_waits() -> None:
         await anyio.sleep(0.5)
         block(1.0)
         assert isinstance(await it.outcome(), ServiceUnavailableError)
-        it.end.script = [reply()]
+        it.service.script = [reply()]
     assert ends[waiting] == reply()
 
 
@@ -343,30 +346,32 @@ async def test_who_fails_does_not_probe_before_who_waits() -> None:
 async def test_a_thousand_waiters_cost_a_probe_each_gap() -> None:
     """In a minute's outage a handful of requests; afterwards each is served, the first by number first."""
     it, ends = Broken(), Ends()
-    permits = ConcurrencyLimiter(1, it.end.wire, NOBODY)
+    permits = ConcurrencyLimiter(1, it.service.in_flight, NOBODY)
     retry = Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.0, events=NOBODY)
-    send = chained(Deadline(), retry, again, it.breaker, permits, it.breaker.guard, to=it.end)
+    send = chained(Deadline(), retry, restart_aborted, it.breaker, permits, it.breaker.guard, to=it.service)
     await it.fail()
     calls = [a_call(on_outage="wait", timeout=30) for _ in range(1_000)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, send, call)
         await sleep_until(60.0)
-        assert len(it.end.sent) <= 10 + 10
+        assert len(it.service.sent) <= 10 + 10
         assert it.breaker.waiting >= 999
-        it.end.script, it.end.latency = [reply()], 0.001
+        it.service.script, it.service.latency = [reply()], 0.001
     assert all(ends[call] == reply() for call in calls)
-    served = [call.number for call in it.end.calls[-998:]]
+    served = [call.number for call in it.service.calls[-998:]]
     assert served == sorted(served)
 
 
 @pytest.mark.anyio
 async def test_who_waits_further_in_is_turned_back() -> None:
     """Calls that wait for a permit when it opens are called back, and wait or fail here."""
-    end, ends = FarEnd([refused()], latency=0.1), Ends()
-    permits = ConcurrencyLimiter(10, end.wire, NOBODY)
-    breaker = CircuitBreaker(end.wire, random=lambda: 1.0, events=NOBODY, signals=Signals(abort_waiting=permits.abort))
-    send = chained(again, breaker, permits, breaker.guard, to=end)
+    service, ends = ScriptedService([refused()], latency=0.1), Ends()
+    permits = ConcurrencyLimiter(10, service.in_flight, NOBODY)
+    breaker = CircuitBreaker(
+        service.in_flight, random=lambda: 1.0, events=NOBODY, signals=Signals(abort_waiting=permits.abort)
+    )
+    send = chained(restart_aborted, breaker, permits, breaker.guard, to=service)
     first = [a_call() for _ in range(10)]
     fails, waits = [[a_call(on_outage=mode) for _ in range(50)] for mode in ("fail", "wait")]
     async with anyio.create_task_group() as tasks:
@@ -375,11 +380,11 @@ async def test_who_waits_further_in_is_turned_back() -> None:
                 tasks.start_soon(ends.collect, send, call)
             await anyio.wait_all_tasks_blocked()
         await anyio.sleep(0.5)
-        assert end.calls[10:] == []
+        assert service.calls[10:] == []
         assert all(isinstance(ends[call], ConnectionFailedError) for call in first)
         assert all(isinstance(ends[call], ServiceUnavailableError) for call in fails)
         assert breaker.waiting == 50
-        end.script = [reply()]
+        service.script = [reply()]
     assert all(ends[call] == reply() for call in waits)
     assert (permits.in_use, permits.waiting) == (0, 0)
 
@@ -389,10 +394,10 @@ async def test_who_waits_further_in_is_turned_back() -> None:
 
 async def _stalled(latency: float = 0.05) -> Broken:
     """A service that was quick, and then answers nothing: so many requests are out."""
-    it = Broken(FarEnd(latency=latency))
+    it = Broken(ScriptedService(latency=latency))
     for _ in range(20):
         await it.send(a_call())
-    it.end.latency = None
+    it.service.latency = None
     return it
 
 
@@ -401,7 +406,7 @@ async def _stalled(latency: float = 0.05) -> Broken:
 async def test_ten_without_an_answer_hold_the_rest(latency: float, silence: float) -> None:
     """After five times the usual latency, a quarter of a second at least, nothing more is sent."""
     it = await _stalled(latency)
-    began, before = anyio.current_time(), len(it.end.sent)
+    began, before = anyio.current_time(), len(it.service.sent)
     async with anyio.create_task_group() as tasks:
         for number in range(10):
             tasks.start_soon(it.send, a_call())
@@ -413,7 +418,7 @@ async def test_ten_without_an_answer_hold_the_rest(latency: float, silence: floa
         for _ in range(100):
             tasks.start_soon(it.send, a_call())
         await sleep_until(began + 10.0)
-        assert len(it.end.sent) - before == 11
+        assert len(it.service.sent) - before == 11
         tasks.cancel_scope.cancel()
 
 
@@ -421,17 +426,17 @@ async def test_ten_without_an_answer_hold_the_rest(latency: float, silence: floa
 async def test_nine_do_not() -> None:
     """They may be slow; the tenth decides."""
     it = await _stalled()
-    before = len(it.end.sent)
+    before = len(it.service.sent)
     async with anyio.create_task_group() as tasks:
         for _ in range(9):
             tasks.start_soon(it.send, a_call())
         await anyio.sleep(5)
         tasks.start_soon(it.send, a_call())
         await anyio.sleep(5)
-        assert len(it.end.sent) - before == 10
+        assert len(it.service.sent) - before == 10
         tasks.start_soon(it.send, a_call())
         await anyio.sleep(5)
-        assert len(it.end.sent) - before == 10
+        assert len(it.service.sent) - before == 10
         tasks.cancel_scope.cancel()
 
 
@@ -440,9 +445,9 @@ async def test_nine_do_not() -> None:
 async def test_a_stall_ends(how: str) -> None:
     """With an answer, when none is on the wire any more, or when ten failures say that it is an outage."""
     it, ends = await _stalled(), Ends()
-    before = len(it.end.sent)
-    it.end.latency = {"answer": 5.0, "cancel": None, "outage": 5.0}[how]
-    it.end.script = [refused() if how == "outage" else reply()]
+    before = len(it.service.sent)
+    it.service.latency = {"answer": 5.0, "cancel": None, "outage": 5.0}[how]
+    it.service.script = [refused() if how == "outage" else reply()]
     patient = a_call(on_outage="wait", timeout=2.0)
     async with anyio.create_task_group() as held, anyio.create_task_group() as tasks:
         for _ in range(10):
@@ -450,14 +455,14 @@ async def test_a_stall_ends(how: str) -> None:
         await anyio.sleep(1)
         held.start_soon(ends.collect, it.send, patient)
         await anyio.sleep(3.5)
-        assert len(it.end.sent) - before == 10
-        it.end.latency, it.end.script = 0.05, [reply()]
+        assert len(it.service.sent) - before == 10
+        it.service.latency, it.service.script = 0.05, [reply()]
         if how == "cancel":
             tasks.cancel_scope.cancel()
     assert ends[patient] == reply()
     assert it.breaker.state == "closed"
     assert patient.state.sent == pytest.approx(
-        it.end.times[before] + {"answer": 5.0, "cancel": 4.5, "outage": 6.0}[how]
+        it.service.times[before] + {"answer": 5.0, "cancel": 4.5, "outage": 6.0}[how]
     )
 
 
@@ -479,9 +484,9 @@ async def test_who_fails_has_no_time_for_a_stall() -> None:
 async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
     """A stall, too, is looked for at the last moment."""
     it = await _stalled()
-    permits = ConcurrencyLimiter(10, it.end.wire, NOBODY)
-    send = chained(again, it.breaker, permits, it.breaker.guard, to=it.end)
-    before = len(it.end.sent)
+    permits = ConcurrencyLimiter(10, it.service.in_flight, NOBODY)
+    send = chained(restart_aborted, it.breaker, permits, it.breaker.guard, to=it.service)
+    before = len(it.service.sent)
     one = anyio.CancelScope()
 
     async def cancelled() -> None:
@@ -498,7 +503,7 @@ async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
         assert permits.waiting == 1
         one.cancel()  # and gets this one's
         await anyio.sleep(2)
-        assert (len(it.end.sent) - before, permits.in_use, permits.waiting) == (10, 9, 0)
+        assert (len(it.service.sent) - before, permits.in_use, permits.waiting) == (10, 9, 0)
         tasks.cancel_scope.cancel()
 
 
@@ -509,7 +514,7 @@ async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
 async def _waiting() -> AsyncIterator[Any]:
     it, ends = Broken(), Ends()
     await it.fail()
-    it.end.script, it.end.latency = [reply()], 0.1
+    it.service.script, it.service.latency = [reply()], 0.1
     behind = a_call(on_outage="wait")
 
     class Scenario:
@@ -519,7 +524,7 @@ async def _waiting() -> AsyncIterator[Any]:
         async def check(self, outcome: str) -> None:
             await anyio.sleep(20)
             assert ends[behind] == reply()
-            assert (it.breaker.state, it.breaker.waiting, it.end.wire.requests) == ("closed", 0, 0)
+            assert (it.breaker.state, it.breaker.waiting, it.service.in_flight.requests) == ("closed", 0, 0)
 
     async def follow() -> None:
         await anyio.sleep(0.5)

@@ -7,9 +7,9 @@ from typing import Any
 import anyio
 import pytest
 from hypothesis import given, strategies as st
-from link_kit import ABUSE, QUOTA, a_call, refused, reply, throttled
+from step_kit import ABUSE, QUOTA, a_call, refused, reply, throttled
 
-from bing_images_async._pipeline import classification as verdict
+from bing_images_async._pipeline import classification
 from bing_images_async._pipeline.call import Call
 from bing_images_async._protocol.messages import Reply, Request
 from bing_images_async.errors import (
@@ -30,7 +30,7 @@ TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 
 
 def a_failure(answer: Reply) -> Any:
-    return verdict.failure_of(Call("search", Request("GET", "https://api.example/")), answer)
+    return classification.failure_of(Call("search", Request("GET", "https://api.example/")), answer)
 
 
 def coded(status: int, sub_code: str) -> Reply:
@@ -45,17 +45,17 @@ def test_every_status(status: int) -> None:
     failure = a_failure(reply(status, b"{}"))
     assert (failure is None) == (200 <= status < 300)
     if failure is not None:
-        assert verdict.is_transient(failure, "search") == (status in TRANSIENT)
-        assert verdict.is_throttle(failure) == (status == 429)
+        assert classification.is_transient(failure, "search") == (status in TRANSIENT)
+        assert classification.is_throttle(failure) == (status == 429)
 
 
 @given(st.integers(400, 599), st.integers(0, 999))
 def test_every_status_with_a_time(status: int, after: int) -> None:
     """A 503 that says when to come back is a throttle, and then no trouble of the service's."""
     failure = a_failure(throttled(after, status=status))
-    assert verdict.is_throttle(failure) == (status in {429, 503})
-    assert verdict.is_transient(failure, "search") == (status in TRANSIENT - {503})
-    assert verdict.pause_of(failure) == after
+    assert classification.is_throttle(failure) == (status in {429, 503})
+    assert classification.is_transient(failure, "search") == (status in TRANSIENT - {503})
+    assert classification.pause_of(failure) == after
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_failures_have_their_class(answer: Reply, kind: type[ApiError]) -> None:
 )
 def test_errors_without_a_reply(failure: Any, expected: bool) -> None:
     """The network's trouble may pass; what came and is wrong stays so."""
-    assert verdict.is_transient(failure, "search") is expected
-    assert verdict.is_throttle(failure) is False
+    assert classification.is_transient(failure, "search") is expected
+    assert classification.is_throttle(failure) is False
 
 
 @pytest.mark.parametrize(
@@ -98,36 +98,36 @@ def test_errors_without_a_reply(failure: Any, expected: bool) -> None:
 )
 def test_what_the_service_will_never_do(endpoint: str, sub_code: str, expected: bool) -> None:
     """500 NotImplemented, and trending for a market that has none, are no passing trouble."""
-    assert verdict.is_transient(a_failure(coded(500, sub_code)), endpoint) is expected
+    assert classification.is_transient(a_failure(coded(500, sub_code)), endpoint) is expected
 
 
 def test_a_pause_of_its_own() -> None:
     """A 429 that names no time means one second; one of zero means zero."""
-    assert verdict.pause_of(a_failure(throttled())) == 1.0
-    assert verdict.pause_of(a_failure(throttled(0))) == 0.0
+    assert classification.pause_of(a_failure(throttled())) == 1.0
+    assert classification.pause_of(a_failure(throttled(0))) == 0.0
 
 
 def test_each_reply_is_judged_once() -> None:
     """Five links ask; the body is read once. Another reply is judged anew."""
     call = Call("search", Request("GET", "https://api.example/"))
     bad = reply(500)
-    first = verdict.failure_of(call, bad)
+    first = classification.failure_of(call, bad)
     assert first is not None
-    assert verdict.failure_of(call, bad) is first
-    assert verdict.failure_of(call, reply()) is None
-    assert verdict.failure_of(call, bad) is not first
+    assert classification.failure_of(call, bad) is first
+    assert classification.failure_of(call, reply()) is None
+    assert classification.failure_of(call, bad) is not first
 
 
 @pytest.mark.anyio
 async def test_sent_and_failed() -> None:
     """Unsent and cancelled attempts say nothing; one cut off by the call's own deadline is a timeout."""
     call = a_call(timeout=5)
-    assert verdict.was_sent_and_failed(call, refused()) is False
+    assert classification.was_sent_and_failed(call, refused()) is False
     call.state.sent = 0.0
-    assert verdict.was_sent_and_failed(call, refused()) is True
-    assert verdict.was_sent_and_failed(call, MalformedResponseError("HTML")) is False
+    assert classification.was_sent_and_failed(call, refused()) is True
+    assert classification.was_sent_and_failed(call, MalformedResponseError("HTML")) is False
     cancelled = anyio.get_cancelled_exc_class()
-    end = BaseException() if cancelled is None else KeyboardInterrupt()
-    assert verdict.was_sent_and_failed(call, end) is False
+    error = BaseException() if cancelled is None else KeyboardInterrupt()
+    assert classification.was_sent_and_failed(call, error) is False
     await anyio.sleep(5)
-    assert verdict.was_sent_and_failed(call, end) is True
+    assert classification.was_sent_and_failed(call, error) is True

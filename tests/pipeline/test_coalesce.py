@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 from attrs import evolve
-from link_kit import NOBODY, Ends, FarEnd, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
+from step_kit import NOBODY, Ends, ScriptedService, a_call, chained, refused, reply, throttled
 
 from bing_images_async._pipeline.call import Call
 from bing_images_async._pipeline.coalesce import Coalesce
@@ -40,18 +40,18 @@ def a_retry() -> Retry:
 @pytest.mark.anyio
 async def test_one_request_for_all() -> None:
     """Ten equal calls share one answer, and what it took; the eleventh, afterwards, asks anew."""
-    end = FarEnd([reply(500), reply()], latency=1.0)
-    link = Coalesce()
-    send = chained(link, a_retry(), to=end)
+    service = ScriptedService([reply(500), reply()], latency=1.0)
+    step = Coalesce()
+    send = chained(step, a_retry(), to=service)
     calls = [shared() for _ in range(10)]
     ends = await together(send, *calls)
     assert [ends[call] for call in calls] == [reply()] * 10
-    assert len(end.sent) == 2
+    assert len(service.sent) == 2
     assert all(call.state.attempts == calls[0].attempts for call in calls)
     assert [attempt.status for attempt in calls[9].attempts] == [500, 200]
     assert calls[9].state.waited == {"another call's answer": pytest.approx(2.05 - 0.09)}
     await send(shared())
-    assert (len(end.sent), link._flights) == (3, {})
+    assert (len(service.sent), step._flights) == (3, {})
 
 
 @pytest.mark.anyio
@@ -67,25 +67,25 @@ async def test_one_request_for_all() -> None:
 )
 async def test_what_differs_is_not_shared(other: dict[str, Any]) -> None:
     """Another question, another way of waiting, or the wish to be alone."""
-    end = FarEnd(latency=1.0)
-    await together(chained(Coalesce(), to=end), shared(), a_call(**{"coalesce": True, **other}))
-    assert len(end.sent) == 2
+    service = ScriptedService(latency=1.0)
+    await together(chained(Coalesce(), to=service), shared(), a_call(**{"coalesce": True, **other}))
+    assert len(service.sent) == 2
 
 
 @pytest.mark.anyio
 async def test_uploads_are_never_shared() -> None:
     """Comparing megabytes is no saving."""
-    end, upload = FarEnd(latency=1.0), Upload("boat.jpg", b"same")
+    service, upload = ScriptedService(latency=1.0), Upload("boat.jpg", b"same")
     calls = [call.with_request(evolve(call.request, upload=upload)) for call in (shared(), shared())]
-    await together(chained(Coalesce(), to=end), *calls)
-    assert len(end.sent) == 2
+    await together(chained(Coalesce(), to=service), *calls)
+    assert len(service.sent) == 2
 
 
 @pytest.mark.anyio
 async def test_a_follower_that_is_cancelled_concerns_nobody() -> None:
     """The others get their answer."""
-    end, leader, follower = FarEnd(latency=1.0), shared(), shared()
-    send = chained(Coalesce(), to=end)
+    service, leader, follower = ScriptedService(latency=1.0), shared(), shared()
+    send = chained(Coalesce(), to=service)
 
     async def give_up() -> None:
         with anyio.move_on_after(0.5):
@@ -97,14 +97,14 @@ async def test_a_follower_that_is_cancelled_concerns_nobody() -> None:
         await anyio.sleep(0.1)
         tasks.start_soon(give_up)
         await together(send, follower, ends=ends)
-    assert (len(end.sent), ends[follower]) == (1, reply())
+    assert (len(service.sent), ends[follower]) == (1, reply())
 
 
 @pytest.mark.anyio
 async def test_a_leader_that_is_cancelled_is_followed_by_another() -> None:
     """One of the others sends a request of its own, for all that are left."""
-    end, link, followers = FarEnd(latency=1.0), Coalesce(), [shared() for _ in range(5)]
-    send = chained(link, to=end)
+    service, step, followers = ScriptedService(latency=1.0), Coalesce(), [shared() for _ in range(5)]
+    send = chained(step, to=service)
 
     async def lead() -> None:
         with anyio.move_on_after(0.5):
@@ -114,30 +114,30 @@ async def test_a_leader_that_is_cancelled_is_followed_by_another() -> None:
         tasks.start_soon(lead)
         await anyio.sleep(0.1)
         ends = await together(send, *followers)
-    assert end.times == pytest.approx([0.0, 0.5])
+    assert service.times == pytest.approx([0.0, 0.5])
     assert [ends[call] for call in followers] == [reply()] * 5
-    assert link._flights == {}
+    assert step._flights == {}
 
 
 @pytest.mark.anyio
 async def test_errors_are_shared_as_copies() -> None:
     """The same words for each, and an object for each: what one does to its own, no other sees."""
-    end, calls = FarEnd([refused()], latency=1.0), [shared() for _ in range(3)]
-    ends = await together(chained(Coalesce(), a_retry(), to=end), *calls)
+    service, calls = ScriptedService([refused()], latency=1.0), [shared() for _ in range(3)]
+    ends = await together(chained(Coalesce(), a_retry(), to=service), *calls)
     errors = [ends[call] for call in calls]
     assert all(isinstance(error, ConnectionFailedError) for error in errors)
     assert len({id(error) for error in errors}) == 3
     assert {str(error) for error in errors} == {"refused"}
     assert [call.state.reason for call in calls] == ["attempts"] * 3
     assert [len(call.state.attempts) for call in calls] == [3] * 3
-    assert len(end.sent) == 3
+    assert len(service.sent) == 3
 
 
 @pytest.mark.anyio
 async def test_the_reason_is_shared_with_the_reply() -> None:
     """Followers learn as well why nobody tried again."""
     calls = [shared(), shared()]
-    await together(chained(Coalesce(), a_retry(), to=FarEnd([reply(500)], latency=1.0)), *calls)
+    await together(chained(Coalesce(), a_retry(), to=ScriptedService([reply(500)], latency=1.0)), *calls)
     assert [call.state.reason for call in calls] == ["attempts"] * 2
 
 
@@ -145,19 +145,19 @@ async def test_the_reason_is_shared_with_the_reply() -> None:
 @pytest.mark.parametrize("script", [[throttled(5), reply()], [refused(), reply()]])
 async def test_the_leaders_deadline_is_its_own(script: Any) -> None:
     """A call with more time does not give up because one with less had to."""
-    end, hasty, patient = FarEnd(script, latency=1.0), shared(timeout=1.02), shared(timeout=20)
+    service, hasty, patient = ScriptedService(script, latency=1.0), shared(timeout=1.02), shared(timeout=20)
     retry = Retry(RetryPolicy(base=10, cap=10), RetryBudget(), random=lambda: 0.5, events=NOBODY)
-    ends = await together(chained(Deadline(), Coalesce(), retry, to=end), hasty, patient)
+    ends = await together(chained(Deadline(), Coalesce(), retry, to=service), hasty, patient)
     assert hasty.state.reason == "deadline"
     assert ends[hasty] == script[0]
     assert ends[patient] == reply()
-    assert (len(end.sent), len(patient.attempts)) == (2, 1)
+    assert (len(service.sent), len(patient.attempts)) == (2, 1)
 
 
 @pytest.mark.anyio
 async def test_a_refused_leader_is_refused_alone() -> None:
     """`DeadlineExceededError` is about one call's time."""
-    end = FarEnd(latency=1.0)
+    service = ScriptedService(latency=1.0)
 
     async def crowded(call: Call, send: Any) -> Any:
         await anyio.sleep(0.1)
@@ -165,7 +165,7 @@ async def test_a_refused_leader_is_refused_alone() -> None:
         return await send(call)
 
     hasty, patient = shared(timeout=2), shared()
-    ends = await together(chained(Coalesce(), crowded, to=end), hasty, patient)
+    ends = await together(chained(Coalesce(), crowded, to=service), hasty, patient)
     assert isinstance(ends[hasty], DeadlineExceededError)
     assert ends[patient] == reply()
 
@@ -174,7 +174,7 @@ async def test_a_refused_leader_is_refused_alone() -> None:
 async def test_a_strangers_error_is_not_shared() -> None:
     """What a user's middleware raises is its own; each call meets it for itself."""
     calls = [shared(), shared()]
-    ends = await together(chained(Coalesce(), to=FarEnd([ValueError("mine")], latency=1.0)), *calls)
+    ends = await together(chained(Coalesce(), to=ScriptedService([ValueError("mine")], latency=1.0)), *calls)
     assert all(isinstance(ends[call], ValueError) for call in calls)
 
 
@@ -182,8 +182,8 @@ class _Leading:
     """A leader with two followers; it is cancelled at any step."""
 
     def __init__(self) -> None:
-        self.end, self.link, self.ends = FarEnd(latency=1.0), Coalesce(), Ends()
-        self.send = chained(self.link, to=self.end)
+        self.service, self.step, self.ends = ScriptedService(latency=1.0), Coalesce(), Ends()
+        self.send = chained(self.step, to=self.service)
         self.leader = shared()
         self.followers = [shared(), shared()]
 
@@ -193,8 +193,8 @@ class _Leading:
     async def check(self, outcome: str) -> None:
         await anyio.sleep(5)
         assert [self.ends[call] for call in self.followers] == [reply()] * 2
-        assert len(self.end.sent) <= 2
-        assert (self.link._flights, self.end.wire.requests) == ({}, 0)
+        assert len(self.service.sent) <= 2
+        assert (self.step._flights, self.service.in_flight.requests) == ({}, 0)
 
 
 @asynccontextmanager

@@ -11,8 +11,21 @@ from typing import Any
 import anyio
 import pytest
 from attrs import define, field
-from link_kit import ABUSE, NOBODY, QUOTA, Ends, FarEnd, Record, a_call, chained, refused, reply, sleep_until, throttled
 from sim import cancel_everywhere
+from step_kit import (
+    ABUSE,
+    NOBODY,
+    QUOTA,
+    Ends,
+    Record,
+    ScriptedService,
+    a_call,
+    chained,
+    refused,
+    reply,
+    sleep_until,
+    throttled,
+)
 
 from bing_images_async._pipeline.call import Call, Send
 from bing_images_async._pipeline.circuit_breaker import CircuitBreaker
@@ -49,19 +62,19 @@ class Keys:
 
 
 @define
-class Latched:
+class CachedErrors:
     """A latch, its guard, and the far end."""
 
-    end: FarEnd
+    service: ScriptedService
     keys: Keys = field(factory=Keys)
     record: Record = field(factory=Record)
-    latch: ErrorCache = field(init=False)
+    cache: ErrorCache = field(init=False)
     send: Send = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.end.key = self.keys.current
-        self.latch = ErrorCache(self.keys, longest_pause=60.0, events=Dispatcher([self.record]))
-        self.send = chained(self.latch, self.latch.guard, to=self.end)
+        self.service.key = self.keys.current
+        self.cache = ErrorCache(self.keys, longest_pause=60.0, events=Dispatcher([self.record]))
+        self.send = chained(self.cache, self.cache.guard, to=self.service)
 
     @property
     def changes(self) -> list[tuple[float, str | None, float | None]]:
@@ -92,9 +105,9 @@ LASTING = [
 @pytest.mark.parametrize(("answer", "name", "period"), LASTING)
 async def test_later_calls_get_the_same_answer(answer: Reply, name: str, period: float) -> None:
     """Without asking, until `Retry-After` or a minute is over; then one call asks, and its success releases."""
-    it = Latched(FarEnd([answer, reply()]))
+    it = CachedErrors(ScriptedService([answer, reply()]))
     await it.send(a_call())
-    assert it.latch.error == name
+    assert it.cache.error == name
     for _ in range(3):
         call = a_call()
         assert said(await it.send(call)) == said(answer)
@@ -106,19 +119,19 @@ async def test_later_calls_get_the_same_answer(answer: Reply, name: str, period:
     await sleep_until(period)
     assert await it.send(a_call()) == reply()
     await it.send(a_call())
-    assert it.end.times == pytest.approx([0.0, period, period])
+    assert it.service.times == pytest.approx([0.0, period, period])
     assert it.changes == [(0.0, name, period), (pytest.approx(period), None, None)]
-    assert it.latch.error is None
+    assert it.cache.error is None
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [reply(400), reply(403), reply(404), reply(410), reply(500), throttled(60), reply()])
 async def test_other_answers_do_not_latch(answer: Reply) -> None:
     """Each of these may be about one request only, or is soon over."""
-    it = Latched(FarEnd([answer]))
+    it = CachedErrors(ScriptedService([answer]))
     for _ in range(3):
         await it.send(a_call())
-    assert (len(it.end.sent), it.latch.error, it.changes) == (3, None, [])
+    assert (len(it.service.sent), it.cache.error, it.changes) == (3, None, [])
 
 
 @pytest.mark.anyio
@@ -127,7 +140,7 @@ async def test_other_answers_do_not_latch(answer: Reply) -> None:
 )
 async def test_another_key_releases(answer: Reply, releases: bool) -> None:
     """What is about the key ends with it; a suspicion or a pause is about more."""
-    it = Latched(FarEnd([answer, reply()]))
+    it = CachedErrors(ScriptedService([answer, reply()]))
     await it.send(a_call())
     it.keys.now = "second"
     expected = reply() if releases else answer
@@ -138,20 +151,20 @@ async def test_another_key_releases(answer: Reply, releases: bool) -> None:
 @pytest.mark.anyio
 async def test_a_key_that_takes_time_releases_once() -> None:
     """Several calls may find out at the same time that the key is another: that is one change."""
-    it = Latched(FarEnd([DENIED, reply()]))
+    it = CachedErrors(ScriptedService([DENIED, reply()]))
     await it.send(a_call())
     it.keys.now, it.keys.takes = "second", 1.0
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(it.send, a_call())
     assert it.changes == [(0.0, "AuthenticationError", 60.0), (1.0, None, None)]
-    assert len(it.end.sent) == 4
+    assert len(it.service.sent) == 4
 
 
 @pytest.mark.anyio
 async def test_news_is_told_once() -> None:
     """Of many refusals that were under way at the same time observers hear one; of a probe's they hear again."""
-    it = Latched(FarEnd([DENIED], latency=1.0))
+    it = CachedErrors(ScriptedService([DENIED], latency=1.0))
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
             tasks.start_soon(it.send, a_call())
@@ -163,99 +176,99 @@ async def test_news_is_told_once() -> None:
 @pytest.mark.anyio
 async def test_only_one_probe_at_a_time() -> None:
     """While it is under way the others get the remembered answer; if it fails the same way, all waits anew."""
-    it, ends = Latched(FarEnd([DENIED], latency=1.0)), Ends()
+    it, ends = CachedErrors(ScriptedService([DENIED], latency=1.0)), Ends()
     await it.send(a_call())
     await sleep_until(61.0)
     calls = [a_call() for _ in range(10)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, it.send, call)
-    assert it.end.times == pytest.approx([0.0, 61.0])
+    assert it.service.times == pytest.approx([0.0, 61.0])
     assert [ends[call] for call in calls] == [DENIED] * 10
     await sleep_until(121.9)
     await it.send(a_call())
-    assert len(it.end.sent) == 2
+    assert len(it.service.sent) == 2
     await sleep_until(122.0)
     await it.send(a_call())
-    assert len(it.end.sent) == 3
+    assert len(it.service.sent) == 3
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("inconclusive", [reply(500), reply(400), refused(), ValueError("mine")])
 async def test_a_probe_that_finds_out_nothing(inconclusive: Any) -> None:
     """The latch stays, and the next call is the probe."""
-    it, ends = Latched(FarEnd([DENIED, inconclusive, reply()])), Ends()
+    it, ends = CachedErrors(ScriptedService([DENIED, inconclusive, reply()])), Ends()
     await it.send(a_call())
     await sleep_until(60.0)
     await ends.collect(it.send, a_call())
-    assert it.latch.error == "AuthenticationError"
+    assert it.cache.error == "AuthenticationError"
     assert await it.send(a_call()) == reply()
-    assert it.latch.error is None
+    assert it.cache.error is None
 
 
 @pytest.mark.anyio
 async def test_a_cancelled_probe_hands_over() -> None:
     """To the next call that comes."""
-    it = Latched(FarEnd([ABUSE, reply()]))
+    it = CachedErrors(ScriptedService([ABUSE, reply()]))
     await it.send(a_call())
-    it.end.latency = None
+    it.service.latency = None
     await sleep_until(60.0)
     with anyio.move_on_after(1):
         await it.send(a_call())
-    it.end.latency = 0.0
+    it.service.latency = 0.0
     assert await it.send(a_call()) == reply()
-    assert it.end.times == pytest.approx([0.0, 60.0, 61.0])
+    assert it.service.times == pytest.approx([0.0, 60.0, 61.0])
 
 
 @pytest.mark.anyio
 async def test_a_success_from_before_does_not_release() -> None:
     """A request that was under way when the latch closed says nothing about the time after."""
-    it = Latched(FarEnd(latency=1.0))
+    it = CachedErrors(ScriptedService(latency=1.0))
     late = a_call()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(it.send, late)
         await anyio.sleep(0.5)
-        it.end.script, it.end.latency = [ABUSE], 0.0
+        it.service.script, it.service.latency = [ABUSE], 0.0
         await it.send(a_call())
-    assert it.latch.error == "SuspectedAbuseError"
+    assert it.cache.error == "SuspectedAbuseError"
     assert await it.send(a_call()) is ABUSE
-    assert len(it.end.sent) == 2
+    assert len(it.service.sent) == 2
 
 
 @pytest.mark.anyio
 async def test_waiting_for_a_suspicion_to_pass() -> None:
     """Only `wait` calls, only for abuse: their clocks stand, one probes, and then all are served."""
-    it, ends = Latched(FarEnd([ABUSE, ABUSE, reply()])), Ends()
+    it, ends = CachedErrors(ScriptedService([ABUSE, ABUSE, reply()])), Ends()
     await it.send(a_call())
-    send = chained(Deadline(), *[it.latch, it.latch.guard], to=it.end)
+    send = chained(Deadline(), *[it.cache, it.cache.guard], to=it.service)
     calls = [a_call(on_outage="wait", timeout=5) for _ in range(5)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, send, call)
         await anyio.sleep(1)
-        assert it.latch.waiting == 5
+        assert it.cache.waiting == 5
         assert await send(a_call(timeout=5)) is ABUSE
     # The first probe is turned away, and gets to know it; the second succeeds, and the others follow.
-    assert it.end.times == pytest.approx([0.0, 60.0, *[120.0] * 4])
+    assert it.service.times == pytest.approx([0.0, 60.0, *[120.0] * 4])
     assert sorted(ends[call] is ABUSE for call in calls) == [False] * 4 + [True]
-    assert it.latch.waiting == 0
+    assert it.cache.waiting == 0
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [DENIED, QUOTA])
 async def test_not_waiting_for_what_may_never_pass(answer: Reply) -> None:
     """A key does not become valid by waiting for it."""
-    it = Latched(FarEnd([answer]))
+    it = CachedErrors(ScriptedService([answer]))
     await it.send(a_call())
     assert said(await it.send(a_call(on_outage="wait"))) == said(answer)
-    assert (len(it.end.sent), anyio.current_time()) == (1, 0.0)
+    assert (len(it.service.sent), anyio.current_time()) == (1, 0.0)
 
 
 @pytest.mark.anyio
 async def test_long_pause_is_waited_for_by_calls_that_wait_and_probed_after_a_minute() -> None:
     """Other calls get the 429 at once."""
-    it = Latched(FarEnd([throttled(120), reply()]))
+    it = CachedErrors(ScriptedService([throttled(120), reply()]))
     await it.send(a_call())
     assert (await it.send(a_call())).status == 429
     assert await it.send(a_call(on_outage="wait")) == reply()
@@ -265,7 +278,7 @@ async def test_long_pause_is_waited_for_by_calls_that_wait_and_probed_after_a_mi
 @pytest.mark.anyio
 async def test_long_pause_is_not_probed_by_calls_that_fail() -> None:
     """They ask again when the pause is over, and not before."""
-    it = Latched(FarEnd([throttled(3600), reply()]))
+    it = CachedErrors(ScriptedService([throttled(3600), reply()]))
     await it.send(a_call())
     for minutes in range(1, 60):
         await sleep_until(60.0 * minutes)
@@ -273,7 +286,7 @@ async def test_long_pause_is_not_probed_by_calls_that_fail() -> None:
         assert (answer.status, answer.headers["retry-after"]) == (429, str(3600 - 60 * minutes))
     await sleep_until(3600.0)
     assert await it.send(a_call()) == reply()
-    assert len(it.end.sent) == 2
+    assert len(it.service.sent) == 2
 
 
 @pytest.mark.anyio
@@ -294,17 +307,17 @@ async def test_giant_pause_is_probed_after_60_s_and_then_doubling_up_to_30_minut
     """
     back = 3 * 3600.0
     record, budget = Record(), RetryBudget()
-    end = FarEnd(lambda _: answer if anyio.current_time() < back else reply())
+    service = ScriptedService(lambda _: answer if anyio.current_time() < back else reply())
     limiter = RateLimiter(RateLimit(10), random=lambda: 0.0, events=NOBODY, longest_pause=60.0)
-    latch = ErrorCache(
+    cache = ErrorCache(
         Keys(), longest_pause=60.0, events=Dispatcher([record]), signals=Signals(abort_waiting=limiter.abort)
     )
     retry = Retry(RetryPolicy(), budget, random=lambda: 0.5, events=NOBODY)
-    send = chained(Deadline(), retry, latch, limiter, latch.guard, to=end)
+    send = chained(Deadline(), retry, cache, limiter, cache.guard, to=service)
     assert await send(a_call(timeout=30, on_outage="wait")) == reply()
     gaps = [60.0, 120.0, 240.0, 480.0, 960.0, *[1800.0] * 6]
-    assert [round(b - a) for a, b in pairwise(end.times)] == gaps[: len(end.times) - 1]
-    assert back <= end.times[-1] <= back + 1800.0
+    assert [round(b - a) for a, b in pairwise(service.times)] == gaps[: len(service.times) - 1]
+    assert back <= service.times[-1] <= back + 1800.0
     changes = record.of(LatchChanged)
     assert [(change.retry_after, change.next_probe) for change in changes[:-1]] == [
         (3600.0, gap) for gap in gaps[: len(changes) - 1]
@@ -316,11 +329,11 @@ async def test_giant_pause_is_probed_after_60_s_and_then_doubling_up_to_30_minut
 @pytest.mark.anyio
 async def test_probe_gap_starts_again_with_the_next_pause() -> None:
     """After the service has answered."""
-    it = Latched(FarEnd([throttled(3600), throttled(3600), reply(), throttled(3600), reply()]))
+    it = CachedErrors(ScriptedService([throttled(3600), throttled(3600), reply(), throttled(3600), reply()]))
     for _ in range(4):
         await it.send(a_call(on_outage="wait"))
     await it.send(a_call(on_outage="wait"))
-    assert [round(time) for time in it.end.times] == [0, 60, 180, 180, 240]
+    assert [round(time) for time in it.service.times] == [0, 60, 180, 180, 240]
 
 
 @pytest.mark.anyio
@@ -336,19 +349,19 @@ async def test_probe_gap_starts_again_with_the_next_pause() -> None:
 )
 async def test_remembered_error_keeps_its_retry_after(answer: Reply) -> None:
     """It tells what is left, wherever the service named the wait."""
-    it = Latched(FarEnd([answer]))
+    it = CachedErrors(ScriptedService([answer]))
     assert api_error(await it.send(a_call())).retry_after == 300.0
     for now in (0.0, 100.0, 299.5):
         await sleep_until(now)
         assert api_error(await it.send(a_call())).retry_after == math.ceil(300.0 - now)
-    assert len(it.end.sent) == 1
+    assert len(it.service.sent) == 1
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [DENIED, QUOTA, ABUSE])
 async def test_remembered_error_without_retry_after_gets_none(answer: Reply) -> None:
     """Nothing is made up."""
-    it = Latched(FarEnd([answer]))
+    it = CachedErrors(ScriptedService([answer]))
     await it.send(a_call())
     assert api_error(await it.send(a_call())).retry_after is None
 
@@ -356,7 +369,7 @@ async def test_remembered_error_without_retry_after_gets_none(answer: Reply) -> 
 @pytest.mark.anyio
 async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
     """A latch that nobody waits for sends away those who waited for another."""
-    it = Latched(FarEnd([ABUSE, QUOTA]))
+    it = CachedErrors(ScriptedService([ABUSE, QUOTA]))
     late: list[Reply] = []
 
     async def wait() -> None:
@@ -367,7 +380,7 @@ async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
         tasks.start_soon(wait)
         tasks.start_soon(wait)
     assert [said(answer) for answer in late] == [said(QUOTA)] * 2
-    assert (len(it.end.sent), anyio.current_time()) == (2, pytest.approx(60.0))
+    assert (len(it.service.sent), anyio.current_time()) == (2, pytest.approx(60.0))
 
 
 @pytest.mark.anyio
@@ -380,25 +393,27 @@ async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
 )
 async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: RateLimit | None) -> None:
     """Whether they wait for a permit or for a slot: none of them is sent once the service has said no."""
-    end, ends, keys = FarEnd([answer], latency=0.5), Ends(), Keys()
-    end.key = keys.current
-    permits = ConcurrencyLimiter(16, end.wire, NOBODY)
+    service, ends, keys = ScriptedService([answer], latency=0.5), Ends(), Keys()
+    service.key = keys.current
+    permits = ConcurrencyLimiter(16, service.in_flight, NOBODY)
     limiter = RateLimiter(limit, random=lambda: 0.5, events=NOBODY, longest_pause=60)
 
-    def turn_back() -> None:
+    def abort_waiting() -> None:
         permits.abort()
         limiter.abort()
 
-    latch = ErrorCache(keys, longest_pause=60, events=NOBODY, signals=Signals(abort_waiting=turn_back))
-    breaker = CircuitBreaker(end.wire, random=lambda: 0.5, events=NOBODY, signals=Signals(abort_waiting=turn_back))
-    send = chained(latch, breaker, permits, limiter, latch.guard, breaker.guard, to=end)
+    cache = ErrorCache(keys, longest_pause=60, events=NOBODY, signals=Signals(abort_waiting=abort_waiting))
+    breaker = CircuitBreaker(
+        service.in_flight, random=lambda: 0.5, events=NOBODY, signals=Signals(abort_waiting=abort_waiting)
+    )
+    send = chained(cache, breaker, permits, limiter, cache.guard, breaker.guard, to=service)
     calls = [a_call() for _ in range(1_000)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, send, call)
         await anyio.sleep(0.49)
-        in_flight = end.wire.requests
-    assert len(end.sent) == in_flight <= 16
+        in_flight = service.in_flight.requests
+    assert len(service.sent) == in_flight <= 16
     assert all(ends[call] == answer for call in calls)
     assert anyio.current_time() == pytest.approx(0.5 if limit is None else 0.95, abs=0.5)
     assert (permits.in_use, permits.waiting, limiter.waiting) == (0, 0, 0)
@@ -407,40 +422,40 @@ async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: Ra
 @pytest.mark.anyio
 async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
     """A call that was let in and is not sent yet starts anew, and finds the latch."""
-    it = Latched(FarEnd([ABUSE]))
+    it = CachedErrors(ScriptedService([ABUSE]))
 
     async def slowly(call: Call, send: Send) -> Reply:
         await anyio.sleep(1)
         return await send(call)
 
-    send = chained(it.latch, slowly, it.latch.guard, to=it.end)
+    send = chained(it.cache, slowly, it.cache.guard, to=it.service)
     ends, calls = Ends(), [a_call(), a_call()]
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(ends.collect, send, call)
             await anyio.sleep(0.5)
     assert [ends[call] for call in calls] == [ABUSE, ABUSE]
-    assert len(it.end.sent) == 1
+    assert len(it.service.sent) == 1
 
 
 @pytest.mark.anyio
 async def test_its_probe_is_not_the_breakers() -> None:
     """After a 401 the probe has all the time that an attempt has; and its failure opens no circuit."""
-    end, keys = FarEnd([DENIED, reply()]), Keys()
-    end.key = keys.current
-    latch = ErrorCache(keys, longest_pause=60, events=NOBODY)
-    breaker = CircuitBreaker(end.wire, random=lambda: 0.5, events=NOBODY)
-    send = chained(latch, breaker, latch.guard, breaker.guard, to=end)
+    service, keys = ScriptedService([DENIED, reply()]), Keys()
+    service.key = keys.current
+    cache = ErrorCache(keys, longest_pause=60, events=NOBODY)
+    breaker = CircuitBreaker(service.in_flight, random=lambda: 0.5, events=NOBODY)
+    send = chained(cache, breaker, cache.guard, breaker.guard, to=service)
     await send(a_call())
     await sleep_until(60.0)
-    end.latency = 9.0
+    service.latency = 9.0
     assert await send(a_call()) == reply()
     assert anyio.current_time() == pytest.approx(69.0)
 
 
 @asynccontextmanager
 async def _held() -> AsyncIterator[Any]:
-    it = Latched(FarEnd([ABUSE, reply()], latency=0.1))
+    it = CachedErrors(ScriptedService([ABUSE, reply()], latency=0.1))
     await it.send(a_call())
     other, ends = a_call(on_outage="wait"), Ends()
 
@@ -451,7 +466,7 @@ async def _held() -> AsyncIterator[Any]:
         async def check(self, outcome: str) -> None:
             await anyio.sleep(100)
             assert ends[other] == reply()
-            assert (it.latch.waiting, it.latch.error, it.end.wire.requests) == (0, None, 0)
+            assert (it.cache.waiting, it.cache.error, it.service.in_flight.requests) == (0, None, 0)
 
     async def behind() -> None:
         await anyio.sleep(1)

@@ -10,11 +10,12 @@ import anyio
 import pytest
 from attrs import evolve, frozen
 from hypothesis import given, settings, strategies as st
-from link_kit import (
+from sim import cancel_everywhere
+from step_kit import (
     NOBODY,
     Ends,
-    FarEnd,
     Record,
+    ScriptedService,
     a_call,
     block,
     chained,
@@ -24,7 +25,6 @@ from link_kit import (
     sleep_until,
     throttled,
 )
-from sim import cancel_everywhere
 
 from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
@@ -79,7 +79,7 @@ LIMITS = st.builds(
 )
 
 
-async def _play(link: RateLimiter, arrivals: list[Arrival]) -> list[tuple[float, Call]]:
+async def _play(step: RateLimiter, arrivals: list[Arrival]) -> list[tuple[float, Call]]:
     """Return when which call was sent."""
     sent: list[tuple[float, Call]] = []
 
@@ -101,14 +101,14 @@ async def _play(link: RateLimiter, arrivals: list[Arrival]) -> list[tuple[float,
         await sleep_until(arrival.at)
         with anyio.move_on_after(arrival.patience):
             try:
-                await link(a_call(priority=arrival.priority), send)
+                await step(a_call(priority=arrival.priority), send)
             except ValueError:
                 assert not arrival.is_sent
 
     async with anyio.create_task_group() as tasks:
         for arrival in arrivals:
             tasks.start_soon(arrive, arrival)
-    assert (link.waiting, link._without_slot) == (0, 0)
+    assert (step.waiting, step._without_slot) == (0, 0)
     return sent
 
 
@@ -119,8 +119,8 @@ def test_limiter_keeps_the_quota_in_every_window(
     backend: Any, limit: RateLimit, arrivals: list[Arrival], draw: float
 ) -> None:
     """Whatever is cancelled, connects, ends unsent or is throttled: no window at the server holds more than N."""
-    link = limiter(limit, random=lambda: draw)
-    sent = run(_play, link, arrivals, backend=backend)
+    step = limiter(limit, random=lambda: draw)
+    sent = run(_play, step, arrivals, backend=backend)
     assert most_in_a_window([time for time, _ in sent], limit.per, limit.jitter) <= limit.requests
 
 
@@ -150,8 +150,8 @@ def test_cancelled_waiters_lose_no_slot(backend: Any, limit: RateLimit, patience
 @pytest.mark.parametrize(("requests", "per", "jitter"), [(3, 1.0, 0.03), (250, 1.0, 0.005), (100, 60.0, 0.5)])
 def test_limiter_uses_up_the_quota(backend: Any, requests: int, per: float, jitter: float) -> None:
     """While calls wait, 1 / (1 + J/W) of the quota is sent (less one part in 10,000)."""
-    link = limiter(RateLimit(requests, per, jitter=jitter))
-    sent = run(_play, link, [Arrival(0.0)] * (5 * requests + 1), backend=backend)
+    step = limiter(RateLimit(requests, per, jitter=jitter))
+    sent = run(_play, step, [Arrival(0.0)] * (5 * requests + 1), backend=backend)
     rate = 5 * requests / sent[-1][0]
     assert rate >= 0.9997 * requests / per / (1 + jitter / per)
 
@@ -171,40 +171,40 @@ def test_burst_is_sent_at_once_after_an_idle_time(backend: Any) -> None:
 @pytest.mark.anyio
 async def test_retry_is_granted_before_later_calls() -> None:
     """The order is that of call numbers, not that of arrival."""
-    link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
+    step, service = limiter(RateLimit(1, jitter=0)), ScriptedService()
     first, second, third = a_call(), a_call(), a_call()
     async with anyio.create_task_group() as tasks:
         for call in (second, third, first):
-            tasks.start_soon(link, call, end)
+            tasks.start_soon(step, call, service)
             await anyio.sleep(0.01)
-    assert end.calls == [second, first, third]
+    assert service.calls == [second, first, third]
 
 
 @pytest.mark.anyio
 async def test_new_call_takes_no_slot_that_a_waiting_call_is_due() -> None:
     """Even if the task of the waiting call has not run yet."""
-    link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
+    step, service = limiter(RateLimit(1, jitter=0)), ScriptedService()
     first, second, third = (a_call() for _ in range(3))
     async with anyio.create_task_group() as tasks:
         for call in (first, second):
-            tasks.start_soon(link, call, end)
+            tasks.start_soon(step, call, service)
             await anyio.sleep(0.25)
         block(1.0)
-        await link(third, end)
-    assert end.calls == [first, second, third]
+        await step(third, service)
+    assert service.calls == [first, second, third]
 
 
 @pytest.mark.anyio
 async def test_interactive_calls_pass_bulk_calls() -> None:
     """But every tenth slot goes to a bulk call as long as one waits."""
-    link, end = limiter(RateLimit(10)), FarEnd()
+    step, service = limiter(RateLimit(10)), ScriptedService()
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(link, a_call(priority="bulk"), end)
+            tasks.start_soon(step, a_call(priority="bulk"), service)
         await anyio.sleep(0.01)
         for _ in range(40):
-            tasks.start_soon(link, a_call(), end)
-    order = "".join(call.priority[0] for call in end.calls)
+            tasks.start_soon(step, a_call(), service)
+    order = "".join(call.priority[0] for call in service.calls)
     assert order == "b" + 2 * ("i" * 9 + "b") + "i" * 22
 
 
@@ -212,18 +212,18 @@ class _Cancelled:
     """A call that waits for its slot between two others, and is cancelled."""
 
     def __init__(self) -> None:
-        self.link, self.end = limiter(RateLimit(1, jitter=0)), FarEnd()
+        self.step, self.service = limiter(RateLimit(1, jitter=0)), ScriptedService()
         self.calls = [a_call() for _ in range(4)]
 
     async def run(self) -> None:
-        await self.link(self.calls[2], self.end)
+        await self.step(self.calls[2], self.service)
 
     async def check(self, outcome: str) -> None:
         await anyio.sleep(10)
-        expected = [call for call in self.calls if call is not self.calls[2] or call in self.end.calls]
-        assert self.end.calls == expected
-        assert self.end.times == pytest.approx([0, 1, 2, 3][: len(expected)], abs=0.01)
-        assert self.link.waiting == 0
+        expected = [call for call in self.calls if call is not self.calls[2] or call in self.service.calls]
+        assert self.service.calls == expected
+        assert self.service.times == pytest.approx([0, 1, 2, 3][: len(expected)], abs=0.01)
+        assert self.step.waiting == 0
 
 
 @asynccontextmanager
@@ -231,7 +231,7 @@ async def _between_others() -> AsyncIterator[_Cancelled]:
     scenario = _Cancelled()
     async with anyio.create_task_group() as tasks:
         for number in (0, 1, 3):
-            tasks.start_soon(scenario.link, scenario.calls[number], scenario.end)
+            tasks.start_soon(scenario.step, scenario.calls[number], scenario.service)
             await anyio.wait_all_tasks_blocked()
         yield scenario
 
@@ -250,28 +250,28 @@ def test_cancelling_at_any_step_loses_no_slot(backend: Any, by: Any) -> None:
 async def test_late_timers_cost_their_lateness_once(requests: int) -> None:
     """A timer that is always a millisecond late costs one millisecond in all, not one per request."""
     limit = RateLimit(requests, jitter=0.03)
-    link, end = limiter(limit), FarEnd()
+    step, service = limiter(limit), ScriptedService()
 
     async def busy() -> None:
-        while len(end.sent) < 2 * requests:
-            await sleep_until(link._start_due() - 0.0002)
+        while len(service.sent) < 2 * requests:
+            await sleep_until(step._start_due() - 0.0002)
             block(0.0012)
             await anyio.sleep(0.0001)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(2 * requests):
-            tasks.start_soon(link, a_call(), end)
+            tasks.start_soon(step, a_call(), service)
         await anyio.wait_all_tasks_blocked()
         tasks.start_soon(busy)
     last = (2 * requests - 1) * limit.spacing
-    assert last - 0.002 <= end.times[-1] <= last + 0.002
+    assert last - 0.002 <= service.times[-1] <= last + 0.002
 
 
 @pytest.mark.anyio
 async def test_blocked_event_loop_loses_the_slots_that_passed() -> None:
     """They are not made up for with a burst."""
     limit = RateLimit(20, jitter=0.03)
-    link, end = limiter(limit), FarEnd()
+    step, service = limiter(limit), ScriptedService()
 
     async def busy() -> None:
         await anyio.sleep(1.001)
@@ -280,9 +280,9 @@ async def test_blocked_event_loop_loses_the_slots_that_passed() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(busy)
         for _ in range(60):
-            tasks.start_soon(link, a_call(), end)
-    assert most_in_a_window(end.times, limit.per, limit.jitter) <= 20
-    gaps = [after - before for before, after in zip(end.times, end.times[1:], strict=False)]
+            tasks.start_soon(step, a_call(), service)
+    assert most_in_a_window(service.times, limit.per, limit.jitter) <= 20
+    gaps = [after - before for before, after in zip(service.times, service.times[1:], strict=False)]
     assert max(gaps) > 0.45
     assert min(gaps) >= limit.spacing - 0.015 - 1e-9  # up to half of the jitter is made up for
 
@@ -293,31 +293,31 @@ async def test_blocked_event_loop_loses_the_slots_that_passed() -> None:
 @pytest.mark.anyio
 async def test_unsent_request_gives_its_slot_back() -> None:
     """The next call gets it. A request that fails after it was sent has used it."""
-    link = limiter(RateLimit(1, jitter=0))
-    end = FarEnd([refused(), reply()], unsent=[0])
+    step = limiter(RateLimit(1, jitter=0))
+    service = ScriptedService([refused(), reply()], unsent=[0])
     with pytest.raises(ValueError, match="not sent"):
-        await link(a_call(), end)
+        await step(a_call(), service)
     with pytest.raises(Exception, match="refused"):
-        await link(a_call(), end)
-    await link(a_call(), end)
-    assert end.times == pytest.approx([0.0, 1.0], abs=0.001)
+        await step(a_call(), service)
+    await step(a_call(), service)
+    assert service.times == pytest.approx([0.0, 1.0], abs=0.001)
 
 
 @pytest.mark.anyio
 async def test_slot_that_is_given_back_late_is_lost() -> None:
     """Once a later slot was taken, two requests could be sent together if it were used again."""
-    link, end = limiter(RateLimit(2, per=2.0, jitter=0)), FarEnd()
+    step, service = limiter(RateLimit(2, per=2.0, jitter=0)), ScriptedService()
 
     async def slow(call: Call) -> Any:
         await anyio.sleep(1.5)
         raise ValueError("not sent")
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Ends().collect, lambda call: link(call, slow), a_call())
+        tasks.start_soon(Ends().collect, lambda call: step(call, slow), a_call())
         await anyio.sleep(0.1)
-        tasks.start_soon(link, a_call(), end)
-        tasks.start_soon(link, a_call(), end)
-    assert end.times == pytest.approx([1.0, 2.0], abs=0.001)
+        tasks.start_soon(step, a_call(), service)
+        tasks.start_soon(step, a_call(), service)
+    assert service.times == pytest.approx([1.0, 2.0], abs=0.001)
 
 
 # --- deadlines
@@ -326,37 +326,41 @@ async def test_slot_that_is_given_back_late_is_lost() -> None:
 @pytest.mark.anyio
 async def test_wait_beyond_the_deadline_is_refused_at_once() -> None:
     """Without waiting, and without a change for the calls that wait."""
-    link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
+    step, service = limiter(RateLimit(1, jitter=0)), ScriptedService()
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(link, a_call(), end)
+            tasks.start_soon(step, a_call(), service)
         await anyio.sleep(0.5)
         with pytest.raises(DeadlineExceededError, match="timeout=None") as caught:
-            await link(a_call(timeout=3.4), end)
+            await step(a_call(timeout=3.4), service)
         assert caught.value.waited_for == "rate_limit"
         assert anyio.current_time() == pytest.approx(0.5)
-        tasks.start_soon(link, a_call(timeout=3.6), end)
-    assert end.times == pytest.approx([0, 1, 2, 3, 4], abs=0.001)
+        tasks.start_soon(step, a_call(timeout=3.6), service)
+    assert service.times == pytest.approx([0, 1, 2, 3, 4], abs=0.001)
 
 
 @pytest.mark.anyio
 async def test_estimated_wait_of_an_interactive_call_ignores_bulk_calls() -> None:
     """Interactive calls pass them."""
-    link, end = limiter(RateLimit(1, jitter=0)), FarEnd()
+    step, service = limiter(RateLimit(1, jitter=0)), ScriptedService()
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
-            tasks.start_soon(link, a_call(priority="bulk"), end)
+            tasks.start_soon(step, a_call(priority="bulk"), service)
         await anyio.sleep(0.5)
-        await link(a_call(timeout=0.6), end)
+        await step(a_call(timeout=0.6), service)
         with pytest.raises(DeadlineExceededError):
-            await link(a_call(timeout=3.0, priority="bulk"), end)
+            await step(a_call(timeout=3.0, priority="bulk"), service)
 
 
 @pytest.mark.anyio
 async def test_call_whose_queueing_does_not_count_is_never_refused() -> None:
     """Calls of a fan-out are neither refused for the length of the queue nor aborted by a pause."""
-    link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd([throttled(10), reply()], latency=0.1), Ends()
-    send = chained(Deadline(), link, to=end)
+    step, service, ends = (
+        limiter(RateLimit(1, jitter=0)),
+        ScriptedService([throttled(10), reply()], latency=0.1),
+        Ends(),
+    )
+    send = chained(Deadline(), step, to=service)
     calls = [a_call(timeout=2, counts_queueing=False) for _ in range(6)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
@@ -368,11 +372,15 @@ async def test_call_whose_queueing_does_not_count_is_never_refused() -> None:
 @pytest.mark.anyio
 async def test_pause_aborts_the_waiting_calls_that_it_would_make_late() -> None:
     """They get their error now; the others keep waiting."""
-    link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd([throttled(10), reply()], latency=0.1), Ends()
+    step, service, ends = (
+        limiter(RateLimit(1, jitter=0)),
+        ScriptedService([throttled(10), reply()], latency=0.1),
+        Ends(),
+    )
     first, hasty, patient = a_call(), a_call(timeout=5), a_call(timeout=50)
     async with anyio.create_task_group() as tasks:
         for call in (first, hasty, patient):
-            tasks.start_soon(ends.collect, chained(link, to=end), call)
+            tasks.start_soon(ends.collect, chained(step, to=service), call)
             await anyio.sleep(0.01)
         await anyio.sleep(0.1)
         assert isinstance(ends[hasty], AttemptAborted)
@@ -383,19 +391,19 @@ async def test_pause_aborts_the_waiting_calls_that_it_would_make_late() -> None:
 @pytest.mark.anyio
 async def test_abort_aborts_every_waiting_call() -> None:
     """No slot is lost."""
-    link, end, ends = limiter(RateLimit(1, jitter=0)), FarEnd(), Ends()
+    step, service, ends = limiter(RateLimit(1, jitter=0)), ScriptedService(), Ends()
     calls = [a_call() for _ in range(3)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
-            tasks.start_soon(ends.collect, lambda call: link(call, end), call)
+            tasks.start_soon(ends.collect, lambda call: step(call, service), call)
         await anyio.sleep(0.5)
-        assert link.waiting == 2
-        link.abort()
-        assert link.waiting == 0
+        assert step.waiting == 2
+        step.abort()
+        assert step.waiting == 0
         await anyio.sleep(0.1)
-        await link(a_call(), end)
+        await step(a_call(), service)
     assert sum(isinstance(ends[call], AttemptAborted) for call in calls) == 2
-    assert end.times == pytest.approx([0.0, 1.0], abs=0.001)
+    assert service.times == pytest.approx([0.0, 1.0], abs=0.001)
 
 
 # --- rejections
@@ -406,24 +414,24 @@ async def test_abort_aborts_every_waiting_call() -> None:
 @pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
 async def test_rejection_pauses_all_calls(answer: Any, hint: float, draw: float) -> None:
     """After a 429, or a 503 with a hint, nothing is sent for the hint plus U(0, max(10 % of it, 1/r))."""
-    link, end = limiter(RateLimit(10, jitter=0), random=lambda: draw), FarEnd([answer, reply()])
-    await link(a_call(), end)
+    step, service = limiter(RateLimit(10, jitter=0), random=lambda: draw), ScriptedService([answer, reply()])
+    await step(a_call(), service)
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(link, a_call(), end)
+            tasks.start_soon(step, a_call(), service)
     pause = hint + draw * max(0.1 * hint, 1 / 10)
-    assert end.times[1] == pytest.approx(pause, abs=1e-3)
-    assert end.times[1] >= hint
-    assert end.times[2] - end.times[1] == pytest.approx(0.1, rel=0.02)
+    assert service.times[1] == pytest.approx(pause, abs=1e-3)
+    assert service.times[1] >= hint
+    assert service.times[2] - service.times[1] == pytest.approx(0.1, rel=0.02)
 
 
 @pytest.mark.anyio
 async def test_503_without_a_hint_is_no_rejection() -> None:
     """It is a fault of the service, and the pace stays."""
-    link, end = limiter(RateLimit(10, jitter=0)), FarEnd([reply(503), reply()])
-    await link(a_call(), end)
-    await link(a_call(), end)
-    assert (end.times[1], link.throttled) == (pytest.approx(0.1, abs=1e-3), 0)
+    step, service = limiter(RateLimit(10, jitter=0)), ScriptedService([reply(503), reply()])
+    await step(a_call(), service)
+    await step(a_call(), service)
+    assert (service.times[1], step.throttled) == (pytest.approx(0.1, abs=1e-3), 0)
 
 
 @pytest.mark.anyio
@@ -431,19 +439,19 @@ async def test_burst_that_is_rejected_restarts_one_spacing_apart() -> None:
     """50 rejections at once make one pause and one cut; afterwards no window holds more than the quota."""
     record = Record()
     limit = RateLimit(50, burst=50, jitter=0)
-    link = limiter(limit, events=Dispatcher([record]))
-    end = FarEnd(lambda call: throttled(2) if anyio.current_time() < 0.5 else reply(), latency=0.05)
+    step = limiter(limit, events=Dispatcher([record]))
+    service = ScriptedService(lambda call: throttled(2) if anyio.current_time() < 0.5 else reply(), latency=0.05)
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
-            tasks.start_soon(link, a_call(), end)
+            tasks.start_soon(step, a_call(), service)
     assert [event.at for event in record.of(Throttled)] == [pytest.approx(0.05)] * 50
     [change] = record.of(RateChanged)
     assert change.previous == 50.0
     assert 25.0 <= change.rate <= 0.95 * 50.0  # whichever answer arrives first
     async with anyio.create_task_group() as tasks:
         for _ in range(150):
-            tasks.start_soon(link, a_call(), end)
-    restart = end.times[50:]
+            tasks.start_soon(step, a_call(), service)
+    restart = service.times[50:]
     assert restart[0] >= 2.05
     assert most_in_a_window(restart, 1.0, 0.0) <= 50
     assert restart[1] - restart[0] > 0.9 * limit.spacing * 50 / change.rate
@@ -453,9 +461,9 @@ async def test_burst_that_is_rejected_restarts_one_spacing_apart() -> None:
 async def test_single_rejection_changes_no_pace() -> None:
     """It may be random; only the pause follows."""
     record = Record()
-    link = limiter(RateLimit(10), events=Dispatcher([record]))
-    await link(a_call(), FarEnd([throttled(1)]))
-    assert link.rate == 10.0
+    step = limiter(RateLimit(10), events=Dispatcher([record]))
+    await step(a_call(), ScriptedService([throttled(1)]))
+    assert step.rate == 10.0
     assert record.of(RateChanged) == []
 
 
@@ -466,16 +474,16 @@ def test_rate_is_positive_and_at_most_the_quota(backend: Any, throttles: list[fl
     """However often it is cut."""
 
     async def main() -> None:
-        link = limiter(RateLimit(40))
+        step = limiter(RateLimit(40))
         for gap in throttles:
             for _ in range(4):
-                await link(a_call(), FarEnd([throttled(1)]))
-                assert link.rate is not None
-                assert 0 < link.rate <= 40
+                await step(a_call(), ScriptedService([throttled(1)]))
+                assert step.rate is not None
+                assert 0 < step.rate <= 40
             await anyio.sleep(gap)
         await anyio.sleep(wait)
-        assert link.rate is not None
-        assert 0 < link.rate <= 40
+        assert step.rate is not None
+        assert 0 < step.rate <= 40
 
     run(main, backend=backend)
 
@@ -483,61 +491,61 @@ def test_rate_is_positive_and_at_most_the_quota(backend: Any, throttles: list[fl
 @pytest.mark.anyio
 async def test_session_without_a_quota_is_paced_after_a_rejection() -> None:
     """Before it nothing waits; the pace becomes 95 % of the second before, grows, and ends after a minute and more."""
-    link, end = limiter(None, random=lambda: 0.0), FarEnd()
-    assert link.rate is None
+    step, service = limiter(None, random=lambda: 0.0), ScriptedService()
+    assert step.rate is None
     for second in range(3):
         await sleep_until(second * 1.1)
         for _ in range(20):
-            await link(a_call(), end)
-    assert end.times == [0.0] * 20 + [1.1] * 20 + [2.2] * 20
-    await link(a_call(), FarEnd([throttled(1)]))
-    assert link.rate == pytest.approx(0.95 * 20)
+            await step(a_call(), service)
+    assert service.times == [0.0] * 20 + [1.1] * 20 + [2.2] * 20
+    await step(a_call(), ScriptedService([throttled(1)]))
+    assert step.rate == pytest.approx(0.95 * 20)
     async with anyio.create_task_group() as tasks:
         for _ in range(30):
-            tasks.start_soon(link, a_call(), end)
-    after = end.times[60:]
+            tasks.start_soon(step, a_call(), service)
+    after = service.times[60:]
     assert after[0] >= 3.2
     assert most_in_a_window(after, 1.0, 0.03) <= 19
     await sleep_until(3.2 + 20.0 + 10.0)
-    assert link.rate == pytest.approx(0.95 * 20 * 1.2**10, rel=0.01)
+    assert step.rate == pytest.approx(0.95 * 20 * 1.2**10, rel=0.01)
     await sleep_until(3.2 + 20.0 + 61.0)
-    assert link.rate is None
+    assert step.rate is None
 
 
 @pytest.mark.anyio
 async def test_retry_is_not_refused_for_the_calls_behind_it() -> None:
     """Its estimated wait counts only what is ahead of its number."""
-    link = limiter(RateLimit(1, jitter=0.0), random=lambda: 0.0)
-    end, first = FarEnd(), a_call()
+    step = limiter(RateLimit(1, jitter=0.0), random=lambda: 0.0)
+    service, first = ScriptedService(), a_call()
     async with anyio.create_task_group() as tasks:
-        await link(a_call(), end)
+        await step(a_call(), service)
         for _ in range(10):
-            tasks.start_soon(link, a_call(), end)
+            tasks.start_soon(step, a_call(), service)
         await anyio.sleep(0.5)
         first.state.deadline = 2.0
-        await link(first, end)
+        await step(first, service)
     assert first.state.sent == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.anyio
 async def test_pause_is_capped_at_the_longest_pause() -> None:
     """A longer hint is kept by the error cache, which ends it for a new key."""
-    link = limiter(RateLimit(10), random=lambda: 0.0, longest_pause=30.0)
-    await link(a_call(), FarEnd([throttled(86_400)]))
-    end = FarEnd()
-    await link(a_call(), end)
-    assert end.times == [pytest.approx(30.0, abs=0.01)]
+    step = limiter(RateLimit(10), random=lambda: 0.0, longest_pause=30.0)
+    await step(a_call(), ScriptedService([throttled(86_400)]))
+    service = ScriptedService()
+    await step(a_call(), service)
+    assert service.times == [pytest.approx(30.0, abs=0.01)]
 
 
 @pytest.mark.anyio
 async def test_each_second_of_a_pause_is_reported_once() -> None:
     """However many answers ask for it: `Signals.paused` moves deadlines by what it is given."""
     told: list[float] = []
-    link = limiter(RateLimit(100, burst=100), random=lambda: 0.0, signals=Signals(paused=told.append))
+    step = limiter(RateLimit(100, burst=100), random=lambda: 0.0, signals=Signals(paused=told.append))
     answers = iter([throttled(5), throttled(5), throttled(3), throttled(9)])
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(link, a_call(), FarEnd(lambda _: next(answers), latency=0.1))
+            tasks.start_soon(step, a_call(), ScriptedService(lambda _: next(answers), latency=0.1))
     assert sum(told) == pytest.approx(9.0)
 
 
@@ -580,9 +588,12 @@ def test_spacing_keeps_the_quota(limit: RateLimit) -> None:
 async def test_pause_moves_the_deadlines_of_calls_that_wait_for_outages() -> None:
     """After the pause they have as much time left as before."""
     deadline = Deadline()
-    link = limiter(RateLimit(10), random=lambda: 0.0, signals=Signals(paused=deadline.pause))
-    end, ends = FarEnd(lambda call: throttled(20) if anyio.current_time() < 1 else reply(), latency=0.1), Ends()
-    send = chained(deadline, link, to=end)
+    step = limiter(RateLimit(10), random=lambda: 0.0, signals=Signals(paused=deadline.pause))
+    service, ends = (
+        ScriptedService(lambda call: throttled(20) if anyio.current_time() < 1 else reply(), latency=0.1),
+        Ends(),
+    )
+    send = chained(deadline, step, to=service)
     patient, hasty = a_call(timeout=3, on_outage="wait"), a_call(timeout=3)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send, a_call())

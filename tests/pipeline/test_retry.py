@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 from hypothesis import given, strategies as st
-from link_kit import ABUSE, NOBODY, QUOTA, FarEnd, Record, a_call, chained, refused, reply, throttled
 from sim import cancel_everywhere
+from step_kit import ABUSE, NOBODY, QUOTA, Record, ScriptedService, a_call, chained, refused, reply, throttled
 
 from bing_images_async._pipeline.call import Call
 from bing_images_async._pipeline.classification import failure_of
@@ -166,10 +166,10 @@ def a_retry(events: Dispatcher = NOBODY, budget: RetryBudget | None = None, draw
 async def test_it_tries_until_it_succeeds() -> None:
     """With the waits of the rule between, and all of it written down."""
     record, budget = Record(), RetryBudget()
-    end, call = FarEnd([refused(), reply(500), reply()], latency=1.0), a_call()
+    service, call = ScriptedService([refused(), reply(500), reply()], latency=1.0), a_call()
     await anyio.sleep(10)
-    assert await a_retry(Dispatcher([record]), budget)(call, end) == reply()
-    assert end.times == pytest.approx([10.0, 11.05, 12.15])
+    assert await a_retry(Dispatcher([record]), budget)(call, service) == reply()
+    assert service.times == pytest.approx([10.0, 11.05, 12.15])
     assert [(a.number, a.started, a.elapsed, a.status, a.error, dict(a.waited)) for a in call.state.attempts] == [
         (1, pytest.approx(10.0), pytest.approx(1.0), None, "ConnectionFailedError", {}),
         (2, pytest.approx(11.05), pytest.approx(1.0), 500, None, {"back_off": pytest.approx(0.05)}),
@@ -203,9 +203,9 @@ async def test_it_says_why_it_gave_up(
     script: Any, policy: dict[str, Any], timeout: float | None, reason: str, requests: int
 ) -> None:
     """The last real answer comes back, at once, with the reason on the call."""
-    end, call = FarEnd(script), a_call(timeout=timeout)
-    assert await a_retry(draw=0.0, **policy)(call, end) == script[-1]
-    assert (call.state.reason, len(end.sent), anyio.current_time()) == (reason, requests, 0.0)
+    service, call = ScriptedService(script), a_call(timeout=timeout)
+    assert await a_retry(draw=0.0, **policy)(call, service) == script[-1]
+    assert (call.state.reason, len(service.sent), anyio.current_time()) == (reason, requests, 0.0)
 
 
 @pytest.mark.anyio
@@ -213,7 +213,7 @@ async def test_the_last_error_is_raised() -> None:
     """The very one, when no reply came."""
     errors = [refused(), refused(), refused()]
     with pytest.raises(ConnectionFailedError) as caught:
-        await a_retry()(a_call(), FarEnd(errors))
+        await a_retry()(a_call(), ScriptedService(errors))
     assert caught.value is errors[2]
 
 
@@ -223,11 +223,11 @@ async def test_what_a_retry_costs(answer: Reply, cost: int) -> None:
     """14 tokens after trouble, 5 after a throttle; a retry that succeeds gives its own back, any success one."""
     budget = RetryBudget()
     retry = a_retry(budget=budget)
-    await retry(a_call(), FarEnd([answer]))
+    await retry(a_call(), ScriptedService([answer]))
     assert budget.tokens == 500 - 2 * cost
-    await retry(a_call(), FarEnd([answer, reply()]))
+    await retry(a_call(), ScriptedService([answer, reply()]))
     assert budget.tokens == 500 - 2 * cost
-    await retry(a_call(), FarEnd([reply()]))
+    await retry(a_call(), ScriptedService([reply()]))
     assert budget.tokens == 500 - 2 * cost + 1
 
 
@@ -237,12 +237,12 @@ async def test_an_empty_budget_ends_retries() -> None:
     budget = RetryBudget()
     budget.spend(500 - 20)
     retry, call = a_retry(budget=budget), a_call()
-    assert await retry(call, FarEnd([reply(500)])) == reply(500)
+    assert await retry(call, ScriptedService([reply(500)])) == reply(500)
     assert (call.state.reason, len(call.state.attempts), budget.tokens) == ("retry_budget", 2, 6)
     for _ in range(8):
-        await retry(a_call(), FarEnd())
+        await retry(a_call(), ScriptedService())
     call = a_call()
-    await retry(call, FarEnd([reply(500)]))
+    await retry(call, ScriptedService([reply(500)]))
     assert (call.state.reason, len(call.state.attempts)) == ("retry_budget", 2)
 
 
@@ -252,7 +252,9 @@ async def test_a_cancelled_retry_gives_its_tokens_back(patience: float) -> None:
     """Whether it was waiting or under way: it cannot be said that it failed."""
     budget = RetryBudget()
     with anyio.move_on_after(patience):
-        await a_retry(budget=budget, base=1.0, cap=1.0, draw=0.999)(a_call(), FarEnd([reply(500)], latency=0.01))
+        await a_retry(budget=budget, base=1.0, cap=1.0, draw=0.999)(
+            a_call(), ScriptedService([reply(500)], latency=0.01)
+        )
         raise AssertionError
     # At 1.02 s and later the second retry is under way: the first has failed, and its cost is spent.
     assert budget.tokens == (500 if patience < 1.01 else 500 - 14)
@@ -262,15 +264,15 @@ async def test_a_cancelled_retry_gives_its_tokens_back(patience: float) -> None:
 async def _retried() -> AsyncIterator[Any]:
     class Scenario:
         budget = RetryBudget()
-        end = FarEnd([reply(500), reply()], latency=0.1)
+        service = ScriptedService([reply(500), reply()], latency=0.1)
         call = a_call()
 
         async def run(self) -> None:
-            await a_retry(budget=self.budget)(self.call, self.end)
+            await a_retry(budget=self.budget)(self.call, self.service)
 
         async def check(self, outcome: str) -> None:
-            assert (self.budget.tokens, self.end.wire.requests) == (500, 0)
-            assert len(self.call.state.attempts) == len(self.end.sent)
+            assert (self.budget.tokens, self.service.in_flight.requests) == (500, 0)
+            assert len(self.call.state.attempts) == len(self.service.sent)
 
     yield Scenario()
 
@@ -287,7 +289,7 @@ async def test_nothing_is_held_while_it_waits() -> None:
     inside = 0
     seen: list[int] = []
 
-    async def link(call: Call, send: Any) -> Reply:
+    async def step(call: Call, send: Any) -> Reply:
         nonlocal inside
         inside += 1
         try:
@@ -301,10 +303,10 @@ async def test_nothing_is_held_while_it_waits() -> None:
         await anyio.sleep(10)
         seen.append(inside)
 
-    end = FarEnd([throttled(20), reply()], latency=2.0)
+    service = ScriptedService([throttled(20), reply()], latency=2.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look)
-        await chained(a_retry(), link, to=end)(a_call())
+        await chained(a_retry(), step, to=service)(a_call())
     assert seen == [1, 0]
 
 
@@ -331,12 +333,12 @@ async def test_attempts_that_were_not_sent_are_no_attempts() -> None:
 @pytest.mark.anyio
 async def test_each_attempt_has_its_time() -> None:
     """`attempt_timeout` is for one try; `None` leaves it to the call's deadline."""
-    end = FarEnd(latency=None)
+    service = ScriptedService(latency=None)
     with pytest.raises(AttemptTimeoutError):
-        await a_retry(attempt_timeout=2, draw=0.0)(a_call(), end)
-    assert end.times == pytest.approx([0.0, 2.0, 4.0])
+        await a_retry(attempt_timeout=2, draw=0.0)(a_call(), service)
+    assert service.times == pytest.approx([0.0, 2.0, 4.0])
     with pytest.raises(DeadlineExceededError):
-        await chained(Deadline(), a_retry(attempt_timeout=None), to=end)(a_call(timeout=100))
+        await chained(Deadline(), a_retry(attempt_timeout=None), to=service)(a_call(timeout=100))
     assert anyio.current_time() == pytest.approx(106.0)
 
 
@@ -345,7 +347,7 @@ async def test_an_attempt_cut_off_is_written_down() -> None:
     """It was tried; the deadline ended it."""
     call = a_call(timeout=1)
     with pytest.raises(DeadlineExceededError):
-        await chained(Deadline(), a_retry(), to=FarEnd(latency=None))(call)
+        await chained(Deadline(), a_retry(), to=ScriptedService(latency=None))(call)
     assert [(a.number, a.status, a.error, a.elapsed) for a in call.state.attempts] == [
         (1, None, "Cancelled", pytest.approx(1.0))
     ]
@@ -356,9 +358,9 @@ async def test_waiting_for_outages_costs_no_tokens() -> None:
     """Held back by a gate, such calls are no load; a throttle costs them as it does all."""
     budget = RetryBudget()
     retry = a_retry(budget=budget)
-    await retry(a_call(on_outage="wait"), FarEnd([reply(500)]))
+    await retry(a_call(on_outage="wait"), ScriptedService([reply(500)]))
     assert budget.tokens == 500
-    await retry(a_call(on_outage="wait"), FarEnd([throttled(1)]))
+    await retry(a_call(on_outage="wait"), ScriptedService([throttled(1)]))
     assert budget.tokens == 490
 
 
@@ -366,17 +368,17 @@ async def test_waiting_for_outages_costs_no_tokens() -> None:
 async def test_probes_are_not_held_against_their_call() -> None:
     """A call that waits for outages may be the probe as often as need be; its own failures count."""
 
-    def probing(end: FarEnd, probes: int) -> Any:
-        async def link(call: Call) -> Reply:
-            call.state.is_probe = len(end.sent) < probes
-            return await end(call)
+    def probing(service: ScriptedService, probes: int) -> Any:
+        async def step(call: Call) -> Reply:
+            call.state.is_probe = len(service.sent) < probes
+            return await service(call)
 
-        return link
+        return step
 
-    end, call = FarEnd([reply(500)]), a_call(on_outage="wait")
-    await a_retry()(call, probing(end, 10))
-    assert (len(end.sent), call.state.reason) == (13, "attempts")
+    service, call = ScriptedService([reply(500)]), a_call(on_outage="wait")
+    await a_retry()(call, probing(service, 10))
+    assert (len(service.sent), call.state.reason) == (13, "attempts")
 
-    end, call = FarEnd([reply(500)]), a_call(on_outage="fail")
-    await a_retry()(call, probing(end, 10))
-    assert len(end.sent) == 3
+    service, call = ScriptedService([reply(500)]), a_call(on_outage="fail")
+    await a_retry()(call, probing(service, 10))
+    assert len(service.sent) == 3

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from attrs import define, field
 from hypothesis import given, settings, strategies as st
-from link_kit import Ends, FarEnd, a_call, block, chained, most_in_a_window, reply, throttled
+from step_kit import Ends, ScriptedService, a_call, block, chained, most_in_a_window, reply, throttled
 
 from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.deadline import Deadline
@@ -111,12 +111,12 @@ def test_reject_returns_the_requests_accepted_in_the_window_before() -> None:
 async def test_on_connecting_gives_the_slot_back() -> None:
     """Requests on open connections use the quota while another request waits for its connection."""
     transport = Transport(connects=lambda call: 5.0 if call is slow else None)
-    link, slow = limiter(RateLimit(10, jitter=0)), a_call()
+    step, slow = limiter(RateLimit(10, jitter=0)), a_call()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(link, slow, transport)
+        tasks.start_soon(step, slow, transport)
         await anyio.wait_all_tasks_blocked()
         for _ in range(40):
-            tasks.start_soon(link, a_call(), transport)
+            tasks.start_soon(step, a_call(), transport)
     times = [time for time, call in transport.sent if call is not slow]
     assert times[-1] == pytest.approx(4.0, abs=0.01)  # a start each 0.1 s, as without the slow one
     assert transport.sent[-1] == (pytest.approx(5.0), slow)
@@ -125,10 +125,10 @@ async def test_on_connecting_gives_the_slot_back() -> None:
 @pytest.mark.anyio
 async def test_connections_are_made_at_the_pace_of_the_requests() -> None:
     """Not all at once: a session with a low quota would open more connections than it can use."""
-    transport, link = Transport(connects=0.5), limiter(RateLimit(5, jitter=0))
+    transport, step = Transport(connects=0.5), limiter(RateLimit(5, jitter=0))
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
-            tasks.start_soon(link, a_call(), transport)
+            tasks.start_soon(step, a_call(), transport)
     assert transport.started == pytest.approx([number * 0.2 for number in range(20)], abs=0.001)
     assert transport.times == pytest.approx([0.5 + number * 0.2 for number in range(20)], abs=0.001)
 
@@ -149,11 +149,11 @@ def test_no_window_holds_more_than_the_quota_however_long_connecting_takes(
 
     async def main() -> list[float]:
         seconds = iter(connects)
-        link, transport = limiter(limit), Transport(connects=lambda _: next(seconds))
+        step, transport = limiter(limit), Transport(connects=lambda _: next(seconds))
         async with anyio.create_task_group() as tasks:
             for _ in connects:
-                tasks.start_soon(link, a_call(), transport)
-        assert (link.waiting, link._without_slot) == (0, 0)
+                tasks.start_soon(step, a_call(), transport)
+        assert (step.waiting, step._without_slot) == (0, 0)
         return transport.times
 
     times = run(main, backend=backend)
@@ -167,10 +167,10 @@ async def test_connected_requests_are_sent_in_the_order_of_call_numbers() -> Non
     """Bulk after interactive, as when they wait to start."""
     bulk, first, second, *others = [a_call(priority="bulk"), *(a_call() for _ in range(4))]
     connects = {bulk: 4.5, first: 3.5, second: 2.5}  # all three at 4.5 s
-    transport, link = Transport(connects=connects.get), limiter(RateLimit(1, jitter=0))
+    transport, step = Transport(connects=connects.get), limiter(RateLimit(1, jitter=0))
     async with anyio.create_task_group() as tasks:
         for call in (bulk, first, second, *others):
-            tasks.start_soon(link, call, transport)
+            tasks.start_soon(step, call, transport)
             await anyio.wait_all_tasks_blocked()
     assert [call for _, call in transport.sent] == [*others, first, second, bulk]
     assert transport.times == pytest.approx([3.0, 4.0, 5.0, 6.0, 7.0], abs=0.01)
@@ -180,31 +180,31 @@ async def test_connected_requests_are_sent_in_the_order_of_call_numbers() -> Non
 async def test_wait_to_send_beyond_the_deadline_is_refused_at_once() -> None:
     """Like the wait to start."""
     transport = Transport(connects=lambda call: 0.5 if call is late else None)
-    link, late = limiter(RateLimit(1, per=10.0, jitter=0)), a_call(timeout=5)
+    step, late = limiter(RateLimit(1, per=10.0, jitter=0)), a_call(timeout=5)
     ends = Ends()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ends.collect, chained(Deadline(), link, to=transport), late)
+        tasks.start_soon(ends.collect, chained(Deadline(), step, to=transport), late)
         await anyio.wait_all_tasks_blocked()
-        link._starts.tat = 0.0
+        step._starts.tat = 0.0
         await anyio.sleep(0.1)
-        await link(a_call(), transport)
+        await step(a_call(), transport)
     assert isinstance(ends[late], DeadlineExceededError)
     assert anyio.current_time() == pytest.approx(0.5)
-    assert link._without_slot == 0
+    assert step._without_slot == 0
 
 
 @pytest.mark.anyio
 async def test_wait_to_send_takes_no_time_of_calls_whose_queueing_does_not_count() -> None:
     """Their clock stands still, as while they wait to start."""
     transport = Transport(connects=lambda call: 0.5 if call is late else None)
-    link, late = limiter(RateLimit(1, per=10.0, jitter=0)), a_call(timeout=5, counts_queueing=False)
+    step, late = limiter(RateLimit(1, per=10.0, jitter=0)), a_call(timeout=5, counts_queueing=False)
     ends = Ends()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ends.collect, chained(Deadline(), link, to=transport), late)
+        tasks.start_soon(ends.collect, chained(Deadline(), step, to=transport), late)
         await anyio.wait_all_tasks_blocked()
-        link._starts.tat = 0.0
+        step._starts.tat = 0.0
         await anyio.sleep(0.1)
-        await link(a_call(), transport)
+        await step(a_call(), transport)
     assert ends[late] == reply()
     assert late.state.waited["rate_limit"] == pytest.approx(9.6)
     assert late.deadline == pytest.approx(5 + 9.6)
@@ -214,10 +214,10 @@ async def test_wait_to_send_takes_no_time_of_calls_whose_queueing_does_not_count
 async def test_pause_holds_requests_that_are_connecting_or_connected() -> None:
     """After a rejection nothing is sent before the pause is over, and then one spacing apart."""
     transport = Transport(connects=0.3, latency=0.1, script=[throttled(3), reply()])
-    link = limiter(RateLimit(10, jitter=0), draw=0.0)
+    step = limiter(RateLimit(10, jitter=0), draw=0.0)
     async with anyio.create_task_group() as tasks:
         for _ in range(12):
-            tasks.start_soon(link, a_call(), transport)
+            tasks.start_soon(step, a_call(), transport)
     before = [time for time in transport.times if time < 0.4]
     after = [time for time in transport.times if time >= 0.4 + 1e-6]
     assert len(before) + len(after) >= 11
@@ -228,41 +228,41 @@ async def test_pause_holds_requests_that_are_connecting_or_connected() -> None:
 @pytest.mark.anyio
 async def test_abort_ends_attempts_that_are_connecting() -> None:
     """Nothing is sent by an attempt that started before a gate was shut."""
-    transport, link, ends = Transport(connects=1.0), limiter(RateLimit(10, jitter=0)), Ends()
+    transport, step, ends = Transport(connects=1.0), limiter(RateLimit(10, jitter=0)), Ends()
     calls = [a_call() for _ in range(5)]
     async with anyio.create_task_group() as tasks:
         for call in calls:
-            tasks.start_soon(ends.collect, chained(link, to=transport), call)
+            tasks.start_soon(ends.collect, chained(step, to=transport), call)
         await anyio.sleep(0.7)
-        link.abort()
+        step.abort()
     assert all(isinstance(ends[call], AttemptAborted) for call in calls)
     assert transport.sent == []
-    await link(a_call(), FarEnd())
-    assert link._without_slot == 0
+    await step(a_call(), ScriptedService())
+    assert step._without_slot == 0
 
 
 @pytest.mark.anyio
 async def test_cancelled_connection_leaves_nothing_behind() -> None:
     """Neither while it is made nor while the request waits on it."""
-    link, transport = limiter(RateLimit(1, per=10.0, jitter=0)), Transport(connects=0.5)
+    step, transport = limiter(RateLimit(1, per=10.0, jitter=0)), Transport(connects=0.5)
     with anyio.move_on_after(0.2):
-        await link(a_call(), transport)
-    assert (link._without_slot, link.waiting) == (0, 0)
-    link._starts.tat = 0.0
-    await link(a_call(), Transport())
+        await step(a_call(), transport)
+    assert (step._without_slot, step.waiting) == (0, 0)
+    step._starts.tat = 0.0
+    await step(a_call(), Transport())
     assert anyio.current_time() == pytest.approx(0.2)  # the slot was free
-    link._starts.tat = 0.0
+    step._starts.tat = 0.0
     with anyio.move_on_after(1.0):
-        await link(a_call(), transport)
-    assert (link._without_slot, link.waiting) == (0, 0)
-    await link(a_call(), Transport())
+        await step(a_call(), transport)
+    assert (step._without_slot, step.waiting) == (0, 0)
+    await step(a_call(), Transport())
     assert anyio.current_time() == pytest.approx(10.2, abs=0.001)
 
 
 @pytest.mark.anyio
 async def test_second_on_sending_moves_the_send_time() -> None:
     """After a CONNECT request; the next window is counted from the request itself."""
-    link = limiter(RateLimit(1, jitter=0))
+    step = limiter(RateLimit(1, jitter=0))
 
     async def through_a_proxy(call: Call) -> Reply:
         assert call.state.on_connecting is not None
@@ -274,16 +274,16 @@ async def test_second_on_sending_moves_the_send_time() -> None:
         await call.state.on_sending()
         return reply()
 
-    await link(a_call(), through_a_proxy)
+    await step(a_call(), through_a_proxy)
     assert anyio.current_time() == pytest.approx(0.5)
-    await link(a_call(), Transport())
+    await step(a_call(), Transport())
     assert anyio.current_time() == pytest.approx(1.5)
 
 
 @pytest.mark.anyio
 async def test_slot_that_comes_too_late_is_replaced() -> None:
     """When something other than a connection delays a request, such as a function that gets the key."""
-    link, times = limiter(RateLimit(2, jitter=0)), list[float]()
+    step, times = limiter(RateLimit(2, jitter=0)), list[float]()
 
     async def delayed(call: Call) -> Reply:
         assert call.state.on_sending is not None
@@ -294,7 +294,7 @@ async def test_slot_that_comes_too_late_is_replaced() -> None:
 
     async with anyio.create_task_group() as tasks:
         for _ in range(6):
-            tasks.start_soon(link, a_call(), delayed)
+            tasks.start_soon(step, a_call(), delayed)
     assert most_in_a_window(times, 1.0, 0.0) <= 2
     assert times[-1] <= 6.0
 
@@ -302,7 +302,7 @@ async def test_slot_that_comes_too_late_is_replaced() -> None:
 @pytest.mark.anyio
 async def test_abort_ends_attempts_that_were_granted_and_have_not_run_yet() -> None:
     """A busy event loop grants several slots together; what the first finds out holds for the others."""
-    link, sent, ends = limiter(RateLimit(10, jitter=2.0)), list[Call](), Ends()
+    step, sent, ends = limiter(RateLimit(10, jitter=2.0)), list[Call](), Ends()
     calls = [a_call() for _ in range(3)]
 
     async def send(call: Call) -> Reply:
@@ -313,17 +313,17 @@ async def test_abort_ends_attempts_that_were_granted_and_have_not_run_yet() -> N
         await call.state.on_sending()
         sent.append(call)
         if call is calls[1]:
-            link.abort()
+            step.abort()
         return reply()
 
     async with anyio.create_task_group() as tasks:
         for call in calls:
-            tasks.start_soon(ends.collect, chained(link, to=send), call)
+            tasks.start_soon(ends.collect, chained(step, to=send), call)
         await anyio.sleep(0.7)
         block(0.9)
     assert sent == calls[:2]
     assert isinstance(ends[calls[2]], AttemptAborted)
-    assert (link.waiting, link._without_slot) == (0, 0)
+    assert (step.waiting, step._without_slot) == (0, 0)
 
 
 @pytest.mark.anyio
@@ -339,12 +339,12 @@ async def test_connections_that_take_up_to_a_second_leave_the_quota_used(reuses:
             return None
         return 0.9 * ((next(draw) * 0.618034) % 1.0)
 
-    transport, link = Transport(connects=connects, latency=0.05), limiter(RateLimit(50))
+    transport, step = Transport(connects=connects, latency=0.05), limiter(RateLimit(50))
 
     async def caller() -> None:
         nonlocal idle
         while anyio.current_time() < 20.0:
-            await link(a_call(), transport)
+            await step(a_call(), transport)
             idle += 1
 
     async with anyio.create_task_group() as tasks:
@@ -352,7 +352,8 @@ async def test_connections_that_take_up_to_a_second_leave_the_quota_used(reuses:
             tasks.start_soon(caller)
     used = sum(time < 20.0 for time in transport.times) / (50 * 20)
     print(
-        f"\n  connecting takes up to 0.9 s, connections {'kept' if reuses else 'closed each time'}: {used:.1%}", end=""
+        f"\n  connecting takes up to 0.9 s, connections {'kept' if reuses else 'closed each time'}: {used:.1%}",
+        service="",
     )
     assert used >= 0.9
     assert most_in_a_window(transport.times, 1.0, 0.03) <= 50

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from link_kit import sleep_until
+from step_kit import sleep_until
 
 from bing_images_async._pipeline.call import AttemptAborted, Call
 from bing_images_async._pipeline.wait_queue import BULK_SHARE, Waiter, WaitQueue

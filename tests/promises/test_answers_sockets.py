@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fault_kit import ATTEMPTS, GOOD, KEY, PAGE, Faulty, assert_logs_secret, assert_secret, stage
+from fault_kit import ATTEMPTS, GOOD, KEY, PAGE, Faulty, assert_logs_secret, assert_secret, faulty_session
 from session_kit import page
 from support.raw_server import Play, RawConnection, RawServer, answer, answering, serving
 
@@ -96,19 +96,19 @@ BOMBS: dict[str, tuple[Play, type[BingImagesError], int]] = {
 @pytest.mark.parametrize("bomb", BOMBS)
 async def test_a_body_beyond_the_limits_costs_no_memory_beyond_them(bomb: str) -> None:
     play, kind, limit = BOMBS[bomb]
-    async with stage(Faulty(play)) as scene:
+    async with faulty_session(Faulty(play)) as setup:
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
             with pytest.raises(BingImagesError) as caught:
-                await scene.search()
+                await setup.search()
             peak = tracemalloc.get_traced_memory()[1] - before
         finally:
             tracemalloc.stop()
         assert type(caught.value) is kind
         assert len(caught.value.attempts) == 1
         assert peak <= limit + 2 * MIB, f"{peak / MIB:.2f} MiB"
-        await scene.heals()
+        await setup.heals()
 
 
 # --- lies about length and encoding --------------------------------------------------------------
@@ -144,13 +144,13 @@ LIES: dict[str, tuple[bytes, tuple[type[BingImagesError], int]]] = {
 @pytest.mark.parametrize("lie", LIES)
 async def test_an_answer_that_is_not_what_it_says_is_an_error_of_ours(lie: str) -> None:
     response, (kind, attempts) = LIES[lie]
-    async with stage(Faulty(answering(response))) as scene:
+    async with faulty_session(Faulty(answering(response))) as setup:
         with pytest.raises(BingImagesError) as caught:
-            await scene.search()
+            await setup.search()
         assert type(caught.value) is kind
         assert len(caught.value.attempts) == attempts
         assert_secret(caught.value)
-        await scene.heals()
+        await setup.heals()
 
 
 async def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
@@ -162,9 +162,9 @@ async def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
         await connection.send(GOOD + forged)
         await connection.until_closed()
 
-    async with stage(Faulty(play)) as scene:
+    async with faulty_session(Faulty(play)) as setup:
         for _ in range(3):
-            answered = await scene.search()
+            answered = await setup.search()
             assert [image.name for image in answered.value] == ["boat"]
             assert len(answered.meta.attempts) == 1
 
@@ -195,14 +195,14 @@ async def test_wrong_types_anywhere_give_a_model_or_an_error_of_ours() -> None:
             await connection.request()
             await connection.send(answer(next(asked)[1]))
 
-    async with stage(Faulty(play)) as scene:
+    async with faulty_session(Faulty(play)) as setup:
         for what in bodies:
             try:
-                answered = await scene.search()
+                answered = await setup.search()
                 outcomes[what] = "problems" if answered.problems else "fine"
             except MalformedResponseError:
                 outcomes[what] = "malformed"
-        assert len(scene.server.accepted) == 1  # bad content is no reason to drop a good connection
+        assert len(setup.server.accepted) == 1  # bad content is no reason to drop a good connection
     assert set(outcomes) == set(bodies)
     assert {what for what, outcome in outcomes.items() if outcome == "malformed"} == {
         what
@@ -236,13 +236,13 @@ NO_JSON: dict[str, bytes] = {
 
 @pytest.mark.parametrize("body", NO_JSON)
 async def test_what_is_not_json_of_this_api_is_malformed(body: str) -> None:
-    async with stage(Faulty(answer(NO_JSON[body]))) as scene:
+    async with faulty_session(Faulty(answer(NO_JSON[body]))) as setup:
         with pytest.raises(BingImagesError) as caught:
-            await scene.search()
+            await setup.search()
         assert type(caught.value) is MalformedResponseError
         assert len(caught.value.attempts) == 1
         assert_secret(caught.value)
-        await scene.heals()
+        await setup.heals()
 
 
 READABLE: dict[str, tuple[bytes, str, list[str]]] = {
@@ -262,22 +262,22 @@ READABLE: dict[str, tuple[bytes, str, list[str]]] = {
 @pytest.mark.parametrize("body", READABLE)
 async def test_what_can_be_read_is_a_model_with_problems(body: str) -> None:
     sent, name, problems = READABLE[body]
-    async with stage(Faulty(answer(sent))) as scene:
-        answered = await scene.search()
+    async with faulty_session(Faulty(answer(sent))) as setup:
+        answered = await setup.search()
         assert [image.name for image in answered.value] == [name]
         assert [problem.path for problem in answered.problems] == problems
-        await scene.heals()
+        await setup.heals()
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n"], ids=["empty", "blank"])
 async def test_an_empty_answer_is_suspected_abuse_and_nothing_more_is_sent(body: bytes) -> None:
-    async with stage(Faulty(answer(body))) as scene:
+    async with faulty_session(Faulty(answer(body))) as setup:
         for number in (1, 0):
             with pytest.raises(SuspectedAbuseError) as caught:
-                await scene.search()
+                await setup.search()
             assert len(caught.value.attempts) == number
             assert_secret(caught.value)
-        assert len(scene.server.requests) == 1
+        assert len(setup.server.requests) == 1
 
 
 # --- redirects -----------------------------------------------------------------------------------
@@ -304,14 +304,14 @@ async def test_a_redirect_is_not_followed_and_the_other_host_sees_nothing(
     async with RawServer(serving()) as other:
         location = ELSEWHERE[target](other.url).encode()
         reply = answer(b"", b"Location: " + location, status=b"%d Moved" % status)
-        async with stage(Faulty(reply)) as scene:
+        async with faulty_session(Faulty(reply)) as setup:
             with pytest.raises(BingImagesError) as caught:
-                await scene.search()
+                await setup.search()
             error = caught.value
             assert type(error) is UnexpectedRedirectError
-            assert len(error.attempts) == len(scene.server.requests) == 1
-            assert KEY.encode() in scene.server.requests[0]
+            assert len(error.attempts) == len(setup.server.requests) == 1
+            assert KEY.encode() in setup.server.requests[0]
             assert_secret(error)
-            await scene.heals()
+            await setup.heals()
         assert other.accepted == []
     assert_logs_secret(caplog.records)

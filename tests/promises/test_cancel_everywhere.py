@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
-from promise_kit import Scene, figure, scene
+from promise_kit import SimulatedSession, figure, simulated_session
 from sim import Entry, Link, Reply, Scenario, Server, cancel_everywhere
 from sim.cancel import Backend, By, MakeScenario, Outcome
 
@@ -46,7 +46,7 @@ def _after_others(_: Sequence[float], came: float) -> float:
 
 def _paced(spacing: float, since: float = 0.0) -> Latest:
     """The slot after the last one that was used."""
-    return lambda departures, came: max(came, *(left + spacing for left in departures[-1:]), since) + ROUND_TRIP
+    return lambda send_log, came: max(came, *(left + spacing for left in send_log[-1:]), since) + ROUND_TRIP
 
 
 def _at_a_probe(due: float) -> Latest:
@@ -54,7 +54,7 @@ def _at_a_probe(due: float) -> Latest:
     return lambda _, came: max(came, due) + 2 * ROUND_TRIP
 
 
-async def _nothing(stage: Scene) -> None:
+async def _nothing(simulated: SimulatedSession) -> None:
     return
 
 
@@ -63,12 +63,12 @@ async def _slow_key() -> str:
     return "sim-key"
 
 
-async def _break(stage: Scene) -> None:
+async def _break(simulated: SimulatedSession) -> None:
     """Ten failures open the circuit breaker; the probe is due in 1 s at the latest."""
-    impatient = stage.session.with_options(retry=RetryPolicy(attempts=1), on_outage="fail")
+    impatient = simulated.session.with_options(retry=RetryPolicy(attempts=1), on_outage="fail")
     for _ in range(10):
-        await stage.ask("broken", impatient)
-    assert stage.session.stats.breaker == "open"
+        await simulated.ask("broken", impatient)
+    assert simulated.session.stats.breaker == "open"
 
 
 def _replies(status: int, number: int, body: bytes = b"{}", retry_after: str | None = None) -> Callable[[Entry], Reply]:
@@ -88,7 +88,7 @@ class Case:
 
     respond: Callable[[], Callable[[Entry], Reply]] = lambda: lambda _: Reply()
     options: dict[str, Any] = attrs.field(factory=dict)
-    prepare: Callable[[Scene], Awaitable[None]] = _nothing
+    prepare: Callable[[SimulatedSession], Awaitable[None]] = _nothing
     before: int = 0
     behind: int = 0
     query: str | None = None
@@ -152,7 +152,7 @@ CASES = {
     "behind a latch": Case(
         respond=lambda: _replies(200, 1, body=b""),
         options={"on_outage": "wait"},
-        prepare=lambda stage: stage.ask("latched", stage.session.with_options(on_outage="fail")),
+        prepare=lambda simulated: simulated.ask("latched", simulated.session.with_options(on_outage="fail")),
         before=1,
         behind=1,
         latest=_at_a_probe(60.0 + ROUND_TRIP),
@@ -177,32 +177,32 @@ class Purse:
             self.tokens += event.call not in self.paid
 
 
-async def _drain(stage: Scene) -> None:
+async def _drain(simulated: SimulatedSession) -> None:
     """Two calls fail in spite of two retries, so that tokens given twice show; then whatever passes has time to."""
-    patient = stage.session.with_options(on_outage="fail", retry=RetryPolicy())
+    patient = simulated.session.with_options(on_outage="fail", retry=RetryPolicy())
     for _ in range(2):
-        await stage.ask("drain", patient)
-    await stage.ask("enough", patient)
+        await simulated.ask("drain", patient)
+    await simulated.ask("enough", patient)
     await anyio.sleep(60)
 
 
 @attrs.define
 class Victim:
-    stage: Scene
+    simulated: SimulatedSession
     case: Case
     purse: Purse
     began: float
     outcome: Outcome | None = None
 
     async def run(self) -> None:
-        await self.stage.ask(self.case.query or "victim", name="victim")
+        await self.simulated.ask(self.case.query or "victim", name="victim")
 
     async def check(self, outcome: Outcome) -> None:
         self.outcome = outcome
         came = anyio.current_time() - self.began
-        await self.stage.ask("next")
-        place = self.stage.departures.queries.index("next")
-        *before, left = (time - self.began for time in self.stage.sent[: place + 1])
+        await self.simulated.ask("next")
+        place = self.simulated.send_log.queries.index("next")
+        *before, left = (time - self.began for time in self.simulated.sent[: place + 1])
         for number, other in enumerate(before if self.case.paced else ()):
             assert other <= self.case.latest(before[:number], 0.0) + 1e-6, f"a slot was lost before {other:.3f}"
         latest = self.case.latest(before, came)
@@ -210,10 +210,10 @@ class Victim:
 
     def assert_all_ended_well(self) -> None:
         """Each call once, and all but the victim with an answer."""
-        endings = {outcome.name: outcome.ending for outcome in self.stage.outcomes}
-        assert len(endings) == len(self.stage.outcomes), "a call ended twice"
+        endings = {outcome.name: outcome.ending for outcome in self.simulated.outcomes}
+        assert len(endings) == len(self.simulated.outcomes), "a call ended twice"
         assert endings == dict.fromkeys(endings, "ok") | {"victim": _ENDINGS[self.outcome]}
-        assert self.stage.session.stats.retry_tokens == self.purse.tokens
+        assert self.simulated.session.stats.retry_tokens == self.purse.tokens
 
 
 _ENDINGS = {"finished": "ok", "cancelled": "cancelled", None: "never checked"}
@@ -229,18 +229,20 @@ def _scenario(case: Case) -> MakeScenario:
             query = entry.target.rpartition("q=")[2]
             return Reply(status=503) if query == "drain" else Reply() if query == "enough" else respond(entry)
 
-        async with scene(Server(answer, latency=WORK), world={"link": LINK}, observers=[purse], **options) as stage:
-            await _drain(stage)
+        async with simulated_session(
+            Server(answer, latency=WORK), world={"link": LINK}, observers=[purse], **options
+        ) as simulated:
+            await _drain(simulated)
             began = anyio.current_time()
-            await case.prepare(stage)
-            stage.forget()
-            purse.tokens = stage.session.stats.retry_tokens
+            await case.prepare(simulated)
+            simulated.forget()
+            purse.tokens = simulated.session.stats.retry_tokens
             assert purse.tokens < 450
-            victim = Victim(stage, case, purse, began)
+            victim = Victim(simulated, case, purse, began)
             async with anyio.create_task_group() as others:
                 for number in range(case.before + case.behind):
                     late = 0.0 if number < case.before else 2 * A_MOMENT
-                    others.start_soon(_other, stage, case, number, late)
+                    others.start_soon(_other, simulated, case, number, late)
                 await anyio.sleep(A_MOMENT)
                 yield victim
             victim.assert_all_ended_well()
@@ -248,9 +250,9 @@ def _scenario(case: Case) -> MakeScenario:
     return make
 
 
-async def _other(stage: Scene, case: Case, number: int, late: float) -> None:
+async def _other(simulated: SimulatedSession, case: Case, number: int, late: float) -> None:
     await anyio.sleep(late)
-    await stage.ask(case.query or f"other {number}", name=f"other {number}")
+    await simulated.ask(case.query or f"other {number}", name=f"other {number}")
 
 
 @WAYS

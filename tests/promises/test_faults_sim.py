@@ -14,7 +14,7 @@ import anyio
 import attrs
 import pytest
 from fault_kit import KEY, assert_secret
-from promise_kit import BACKENDS, WORK, Scene, scene, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, simulate, simulated_session
 from session_kit import page
 from sim import ConnectFault, Cut, Entry, Link, Reply, Server
 
@@ -172,33 +172,33 @@ def test_a_fault_is_an_error_of_ours_and_spoils_nothing_else(backend: Backend, n
     service = _Service(fault)
 
     async def main() -> None:
-        async with scene(
+        async with simulated_session(
             Server(service.respond, latency=WORK),
             world={"link": LINK, "connecting": service.connect},
             tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if fault.tls else None,
             api_key=KEY,
             rate_limit=None,
             retry=RetryPolicy(attempt_timeout=ATTEMPT_TIMEOUT),
-        ) as stage:
+        ) as simulated:
             with pytest.raises(BingImagesError) as caught:
-                await stage.session.search("boat")
+                await simulated.session.search("boat")
             assert type(caught.value).__name__ == fault.error, repr(caught.value)
             assert len(caught.value.attempts) == fault.attempts
             assert max(attempt.elapsed for attempt in caught.value.attempts) <= ATTEMPT_TIMEOUT + 1e-6
-            assert stage.pool.open_connections == stage.pool.idle_connections == int(fault.kept)
+            assert simulated.pool.open_connections == simulated.pool.idle_connections == int(fault.kept)
             assert_secret(caught.value)
-            assert {entry.headers["host"] for entry in stage.world.journal.entries} <= {"sim"}
-            assert stage.world.network.dialled <= fault.attempts
+            assert {entry.headers["host"] for entry in simulated.world.journal.entries} <= {"sim"}
+            assert simulated.world.network.dialled <= fault.attempts
             service.healed = True
-            await _works(stage, latched=fault.error == "SuspectedAbuseError")
+            await _works(simulated, latched=fault.error == "SuspectedAbuseError")
 
     simulate(main, backend)
 
 
-async def _works(stage: Scene, *, latched: bool) -> None:
+async def _works(simulated: SimulatedSession, *, latched: bool) -> None:
     if latched:
         await anyio.sleep(60)
-    answer = await stage.session.search("boat")
+    answer = await simulated.session.search("boat")
     assert [image.name for image in answer.value] == ["boat"]
     assert len(answer.meta.attempts) == 1
 
@@ -220,11 +220,11 @@ def test_what_can_be_read_is_read_and_the_rest_is_told(backend: Backend, name: s
     body, text, problems = CURIOUS[name]
 
     async def main() -> None:
-        async with scene(Server(lambda _: Reply(body=body), latency=WORK), rate_limit=None) as stage:
-            answer = await stage.session.search("boat")
+        async with simulated_session(Server(lambda _: Reply(body=body), latency=WORK), rate_limit=None) as simulated:
+            answer = await simulated.session.search("boat")
             assert [image.name for image in answer.value] == [text]
             assert len(answer.problems) == problems, answer.problems
-            assert stage.pool.idle_connections == 1
+            assert simulated.pool.idle_connections == 1
 
     simulate(main, backend)
 
@@ -236,10 +236,10 @@ def test_a_drip_does_not_stretch_the_deadline(backend: Backend, drip: float) -> 
 
     async def main() -> float:
         server = Server(lambda _: Reply(body=PAGE, drip=drip))
-        async with scene(server, rate_limit=None, timeout=1.7) as stage:
-            outcome = await stage.ask()
+        async with simulated_session(server, rate_limit=None, timeout=1.7) as simulated:
+            outcome = await simulated.ask()
             assert outcome.ending == "DeadlineExceededError"
-            assert stage.pool.open_connections == 0
+            assert simulated.pool.open_connections == 0
             return outcome.elapsed
 
     assert simulate(main, backend) == pytest.approx(1.7)

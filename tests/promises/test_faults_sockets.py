@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
-from fault_kit import ATTEMPTS, GOOD, PAGE, Faulty, assert_logs_secret, stage
+from fault_kit import ATTEMPTS, GOOD, PAGE, Faulty, assert_logs_secret, faulty_session
 from support.raw_server import Play, RawConnection, answer, answering
 
 from bing_images_async import RetryPolicy
@@ -137,21 +137,21 @@ async def test_a_broken_connection_is_an_error_of_ours_and_spoils_nothing_else(
 ) -> None:
     play, (kind, attempts) = FAULTS[fault]
     caplog.set_level(logging.DEBUG)
-    async with stage(Faulty(play), server_tls=server_tls if tls else None, client_tls=client_tls) as scene:
-        error = await scene.fails(kind, attempts)
+    async with faulty_session(Faulty(play), server_tls=server_tls if tls else None, client_tls=client_tls) as setup:
+        error = await setup.fails(kind, attempts)
         assert error.reason == ("attempts" if attempts > 1 else "not_retryable")
-        assert len(scene.server.accepted) == attempts
-        await scene.heals()
+        assert len(setup.server.accepted) == attempts
+        await setup.heals()
     assert_logs_secret(caplog.records)
 
 
 @pytest.mark.parametrize("fault", [name for name, (_, outcome) in FAULTS.items() if outcome is BROKEN])
 async def test_what_breaks_once_is_tried_again_and_nobody_notices(fault: str) -> None:
-    async with stage(Faulty(FAULTS[fault][0], times=1)) as scene:
-        answered = await scene.search()
+    async with faulty_session(Faulty(FAULTS[fault][0], times=1)) as setup:
+        answered = await setup.search()
         assert [attempt.error or attempt.status for attempt in answered.meta.attempts] == ["ConnectionFailedError", 200]
         assert len(answered.value) == 1
-        await scene.at_rest()
+        await setup.at_rest()
 
 
 async def test_retries_end_with_the_budget() -> None:
@@ -166,15 +166,15 @@ async def test_retries_end_with_the_budget() -> None:
                 return
             await connection.send(GOOD)
 
-    async with stage(Faulty(play)) as scene:
+    async with faulty_session(Faulty(play)) as setup:
         sent: list[int] = []
         reason: str | None = None
         while reason != "retry_budget":
             failing = False
-            await scene.search()
+            await setup.search()
             failing = True
             with pytest.raises(ConnectionFailedError) as caught:
-                await scene.search()
+                await setup.search()
             sent.append(len(caught.value.attempts))
             reason = caught.value.reason
         assert set(sent[:-1]) == {
@@ -186,9 +186,9 @@ async def test_retries_end_with_the_budget() -> None:
 
 async def test_retries_end_with_the_deadline_and_nobody_sleeps_until_then() -> None:
     patient = RetryPolicy(attempts=ATTEMPTS, base=1_000.0, cap=1_000.0)
-    async with stage(Faulty(reset_at_once), retry=patient, timeout=5.0, seed=1) as scene:
+    async with faulty_session(Faulty(reset_at_once), retry=patient, timeout=5.0, seed=1) as setup:
         began = anyio.current_time()
-        error = await scene.fails(ConnectionFailedError, 1)
+        error = await setup.fails(ConnectionFailedError, 1)
         assert error.reason == "deadline"
         assert anyio.current_time() - began < 3.0
 
@@ -207,13 +207,13 @@ async def test_a_kept_connection_that_the_server_closes_upon_the_next_request_is
             await connection.stream.send_eof()
             await connection.until_closed()
 
-    async with stage(Faulty(play), retry=RetryPolicy(attempts=2, base=1_000.0, cap=1_000.0)) as scene:
+    async with faulty_session(Faulty(play), retry=RetryPolicy(attempts=2, base=1_000.0, cap=1_000.0)) as setup:
         for number in range(1, 4):
-            answered = await scene.search()
+            answered = await setup.search()
             assert [attempt.status for attempt in answered.meta.attempts] == [None, 200][-min(number, 2) :]
-            assert len(scene.server.accepted) == number
-        await scene.at_rest()
-        assert scene.session.stats.attempts == 5
+            assert len(setup.server.accepted) == number
+        await setup.at_rest()
+        assert setup.session.stats.attempts == 5
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
@@ -224,12 +224,12 @@ async def test_a_reset_in_the_middle_of_an_upload_is_retried(
         await connection.some()
         await connection.reset()
 
-    async with stage(Faulty(play), server_tls=server_tls if tls else None, client_tls=client_tls) as scene:
+    async with faulty_session(Faulty(play), server_tls=server_tls if tls else None, client_tls=client_tls) as setup:
         with pytest.raises(ConnectionFailedError) as caught:
-            await scene.session.details(image=bytes(900_000))
+            await setup.session.details(image=bytes(900_000))
         assert len(caught.value.attempts) == ATTEMPTS
-        await scene.server.until_open(0)
-        await scene.heals()
+        await setup.server.until_open(0)
+        await setup.heals()
 
 
 # --- connecting ----------------------------------------------------------------------------------
@@ -239,14 +239,14 @@ async def test_a_refused_connection_is_retried_until_somebody_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with stage(Faulty(answering()), base_url=url) as scene:
-            error = await scene.fails(ConnectionFailedError, ATTEMPTS)
+        async with faulty_session(Faulty(answering()), base_url=url) as setup:
+            error = await setup.fails(ConnectionFailedError, ATTEMPTS)
             assert "base_url" in str(error)
-            assert scene.server.accepted == []
+            assert setup.server.accepted == []
             unused.listen()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(serve_one, unused)
-                assert len((await scene.search()).value) == 1
+                assert len((await setup.search()).value) == 1
 
 
 async def serve_one(listener: socket.socket) -> None:
@@ -275,11 +275,11 @@ async def test_a_name_that_does_not_resolve_is_retried_until_it_does(
         return resolve("127.0.0.1", *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", fake)
-    async with stage(Faulty(answering()), base_url="http://images.test:{port}") as scene:
-        await scene.fails(ConnectionFailedError, ATTEMPTS)
+    async with faulty_session(Faulty(answering()), base_url="http://images.test:{port}") as setup:
+        await setup.fails(ConnectionFailedError, ATTEMPTS)
         assert len(asked) >= ATTEMPTS  # trio asks twice: first whether it is a number
         knows_it = True
-        await scene.heals()
+        await setup.heals()
 
 
 # --- TLS -----------------------------------------------------------------------------------------
@@ -309,22 +309,22 @@ async def plain_http(connection: RawConnection) -> None:
     "fault", [reset_at_once, reset_in_the_handshake, close_in_the_handshake, half_close_in_the_handshake, plain_http]
 )
 async def test_a_broken_handshake_is_retried(fault: Play, client_tls: ssl.SSLContext) -> None:
-    async with stage(Faulty(fault), client_tls=client_tls, base_url="https://127.0.0.1:{port}") as scene:
-        await scene.fails(ConnectionFailedError, ATTEMPTS)
-        assert len(scene.server.accepted) == ATTEMPTS
+    async with faulty_session(Faulty(fault), client_tls=client_tls, base_url="https://127.0.0.1:{port}") as setup:
+        await setup.fails(ConnectionFailedError, ATTEMPTS)
+        assert len(setup.server.accepted) == ATTEMPTS
 
 
 async def test_a_handshake_that_never_ends_is_an_attempt_that_timed_out(client_tls: ssl.SSLContext) -> None:
     async def silence(connection: RawConnection) -> None:
         await connection.until_closed()
 
-    async with stage(
+    async with faulty_session(
         Faulty(silence),
         client_tls=client_tls,
         base_url="https://127.0.0.1:{port}",
         retry=RetryPolicy(attempts=2, base=0.0, attempt_timeout=0.05),
-    ) as scene:
-        await scene.fails(AttemptTimeoutError, 2)
+    ) as setup:
+        await setup.fails(AttemptTimeoutError, 2)
 
 
 @pytest.mark.parametrize("wrong", ["authority", "host", "date"])
@@ -337,14 +337,14 @@ async def test_a_certificate_that_is_not_valid_is_not_tried_twice(
         host="elsewhere.test" if wrong == "host" else "127.0.0.1",
         **(past if wrong == "date" else {}),
     )
-    async with stage(Faulty(answering(GOOD)), server_tls=context, client_tls=client_tls) as scene:
-        error = await scene.fails(ConnectionFailedError, 1)
+    async with faulty_session(Faulty(answering(GOOD)), server_tls=context, client_tls=client_tls) as setup:
+        error = await setup.fails(ConnectionFailedError, 1)
         assert isinstance(error, ConnectionFailedError)
         assert not error.retryable
         assert error.reason == "not_retryable"
         assert "certificate" in str(error)
-        assert len(scene.server.accepted) == 1
-        assert scene.server.requests == []
+        assert len(setup.server.accepted) == 1
+        assert setup.server.requests == []
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -368,17 +368,17 @@ def dripping(whole: bytes, start: int = 0) -> Play:
 @pytest.mark.parametrize("start", [0, len(HEAD), len(GOOD) - 60], ids=["status line", "headers", "body"])
 async def test_a_byte_now_and_then_does_not_stretch_an_attempt(start: int) -> None:
     policy = RetryPolicy(attempts=2, base=0.0, attempt_timeout=0.3)
-    async with stage(Faulty(dripping(GOOD, start)), retry=policy) as scene:
-        error = await scene.fails(AttemptTimeoutError, 2)
+    async with faulty_session(Faulty(dripping(GOOD, start)), retry=policy) as setup:
+        error = await setup.fails(AttemptTimeoutError, 2)
         assert all(0.29 <= attempt.elapsed < 1.0 for attempt in error.attempts), error.attempts
-        await scene.heals()
+        await setup.heals()
 
 
 @pytest.mark.parametrize("start", [0, len(GOOD) - 60], ids=["status line", "body"])
 async def test_a_byte_now_and_then_does_not_stretch_a_deadline(start: int) -> None:
-    async with stage(Faulty(dripping(GOOD, start)), timeout=0.3) as scene:
+    async with faulty_session(Faulty(dripping(GOOD, start)), timeout=0.3) as setup:
         began = anyio.current_time()
-        error = await scene.fails(DeadlineExceededError, 1)
+        error = await setup.fails(DeadlineExceededError, 1)
         assert error.attempts[0].error == "Cancelled"
         assert anyio.current_time() - began < 1.0
-        await scene.heals()
+        await setup.heals()

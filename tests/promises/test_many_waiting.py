@@ -6,7 +6,7 @@ import time
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Server
 
 from bing_images_async import RateLimit
@@ -22,22 +22,22 @@ def test_queued_calls_cancel_quickly(backend: Backend, calls: int, rate_limit: R
     The second is one of processor time, so that the machine's other business does not count.
     """
 
-    async def main() -> tuple[Scene, int, float, float]:
-        async with scene(Server(latency=60.0), rate_limit=rate_limit) as stage:
+    async def main() -> tuple[SimulatedSession, int, float, float]:
+        async with simulated_session(Server(latency=60.0), rate_limit=rate_limit) as simulated:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(stage.ask_at_once, calls)
+                tasks.start_soon(simulated.ask_at_once, calls)
                 await anyio.sleep(2)
-                waiting = stage.session.stats.waiting
+                waiting = simulated.session.stats.waiting
                 began, work_before = time.perf_counter(), time.process_time()
                 tasks.cancel_scope.cancel()
             took, work = time.perf_counter() - began, time.process_time() - work_before
-            stage.assert_at_rest()
-            stage.world.server.latency = WORK
-            await stage.ask()
-            return stage, waiting, took, work
+            simulated.assert_at_rest()
+            simulated.world.server.latency = WORK
+            await simulated.ask()
+            return simulated, waiting, took, work
 
-    stage, waiting, took, work = simulate(main, backend)
+    simulated, waiting, took, work = simulate(main, backend)
     figure(backend, f"{calls} calls cancelled", waiting=waiting, processor_seconds=work, real_seconds=took)
-    assert stage.endings == {"cancelled": calls, "ok": 1}
+    assert simulated.endings == {"cancelled": calls, "ok": 1}
     assert waiting >= calls - 64
     assert work < 1.0

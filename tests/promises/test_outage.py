@@ -6,7 +6,7 @@ from typing import Literal
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Outage, Server
 
 from bing_images_async import RateLimit, RetryPolicy
@@ -32,31 +32,31 @@ def test_those_who_wait_lose_nothing(backend: Backend, how: How, queries: int, s
     """3,000 queries at 50/s into an outage of 60 s: 10 fail at most, and 30 requests at most are sent during it."""
     in_flight = 0
 
-    async def main() -> Scene:
+    async def main() -> SimulatedSession:
         nonlocal in_flight
         options = {"rate_limit": RateLimit(50), "on_outage": "wait", "retry": RetryPolicy(attempt_timeout=2.0)}
         world = {"outages": [Outage(START, END, how)]}
         async with (
-            scene(Server(latency=WORK), seed=seed, world=world, **options) as stage,
+            simulated_session(Server(latency=WORK), seed=seed, world=world, **options) as simulated,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(stage.ask_at_once, queries)
+            tasks.start_soon(simulated.ask_at_once, queries)
             await anyio.sleep_until(START)
-            in_flight = stage.session.stats.in_flight
-        return stage
+            in_flight = simulated.session.stats.in_flight
+        return simulated
 
-    stage = simulate(main, backend, seed=seed)
-    sent = sum(START <= time < END for time in stage.sent)
+    simulated = simulate(main, backend, seed=seed)
+    sent = sum(START <= time < END for time in simulated.sent)
     figure(
         backend,
         f"outage of 60 s ({how}), {queries} queries wait, seed {seed}",
-        failed=stage.failed,
+        failed=simulated.failed,
         sent_during_it=sent,
         in_flight_before=in_flight,
-        first_answer_after=min(outcome.ended for outcome in stage.outcomes if outcome.ended > END) - END,
+        first_answer_after=min(outcome.ended for outcome in simulated.outcomes if outcome.ended > END) - END,
     )
-    assert len(stage.outcomes) == queries
-    assert stage.failed <= 10
+    assert len(simulated.outcomes) == queries
+    assert simulated.failed <= 10
     assert sent <= 30
 
 
@@ -67,30 +67,32 @@ def test_those_who_cannot_wait_are_told_in_time(backend: Backend, how: How, seed
     """20 calls a second with 5 s each: none takes longer; of those that start 10 s after the end, 99 % succeed."""
     patience = 5.0
 
-    async def main() -> Scene:
+    async def main() -> SimulatedSession:
         world = {"outages": [Outage(START, END, how)]}
         async with (
-            scene(Server(latency=WORK), seed=seed, world=world, rate_limit=RateLimit(50), timeout=patience) as stage,
+            simulated_session(
+                Server(latency=WORK), seed=seed, world=world, rate_limit=RateLimit(50), timeout=patience
+            ) as simulated,
             anyio.create_task_group() as tasks,
         ):
             for number in range(20 * 110):
                 await anyio.sleep_until(number / 20)
-                tasks.start_soon(stage.ask)
-        return stage
+                tasks.start_soon(simulated.ask)
+        return simulated
 
-    stage = simulate(main, backend, seed=seed)
-    late = [outcome for outcome in stage.outcomes if outcome.started > END + 10]
+    simulated = simulate(main, backend, seed=seed)
+    late = [outcome for outcome in simulated.outcomes if outcome.started > END + 10]
     succeeded = sum(outcome.ending == "ok" for outcome in late) / len(late)
-    longest = max(outcome.elapsed for outcome in stage.outcomes)
+    longest = max(outcome.elapsed for outcome in simulated.outcomes)
     figure(
         backend,
         f"outage of 60 s ({how}), 20 calls/s fail, seed {seed}",
         longest=longest,
         succeeded_10_s_after=f"{succeeded:.1%}",
-        sent_during_it=sum(START <= time < END for time in stage.sent),
-        first_answer_after=min(o.ended for o in stage.outcomes if o.ended > END and o.ending == "ok") - END,
+        sent_during_it=sum(START <= time < END for time in simulated.sent),
+        first_answer_after=min(o.ended for o in simulated.outcomes if o.ended > END and o.ending == "ok") - END,
     )
-    assert set(stage.endings) <= {
+    assert set(simulated.endings) <= {
         "ok",
         "ConnectionFailedError",
         "AttemptTimeoutError",

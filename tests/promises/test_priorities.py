@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Server
 
 from bing_images_async import RateLimit
@@ -18,12 +18,12 @@ def _p99(latencies: list[float]) -> float:
     return sorted(latencies)[int(len(latencies) * 0.99)]
 
 
-async def _interactive(stage: Scene, number: int) -> list[float]:
+async def _interactive(simulated: SimulatedSession, number: int) -> list[float]:
     """One call a second, give or take: never in step with the slots."""
     latencies: list[float] = []
     for n in range(number):
         await anyio.sleep_until(WARM_UP + n * 1.0137)
-        latencies.append((await stage.ask("interactive")).elapsed)
+        latencies.append((await simulated.ask("interactive")).elapsed)
     return latencies
 
 
@@ -31,8 +31,8 @@ def _idle(backend: Backend, number: int) -> list[float]:
     """The same calls while nobody else uses the session."""
 
     async def main() -> list[float]:
-        async with scene(Server(latency=WORK), rate_limit=QUOTA) as stage:
-            return await _interactive(stage, number)
+        async with simulated_session(Server(latency=WORK), rate_limit=QUOTA) as simulated:
+            return await _interactive(simulated, number)
 
     return simulate(main, backend)
 
@@ -43,21 +43,21 @@ def test_interactive_calls_pass_bulk_ones_and_bulk_gets_the_rest(backend: Backen
     """64 bulk calls always wait: interactive p99 is 2 slots above that of an idle session at most; bulk gets 95 %."""
 
     async def main() -> tuple[list[float], float]:
-        async with scene(Server(latency=WORK), rate_limit=QUOTA) as stage:
-            bulk = stage.session.with_options(priority="bulk")
+        async with simulated_session(Server(latency=WORK), rate_limit=QUOTA) as simulated:
+            bulk = simulated.session.with_options(priority="bulk")
             over = False
 
             async def worker() -> None:
                 while not over:
-                    await stage.ask("bulk", bulk)
+                    await simulated.ask("bulk", bulk)
 
             async with anyio.create_task_group() as tasks:
                 for _ in range(64):
                     tasks.start_soon(worker)
-                latencies = await _interactive(stage, calls)
+                latencies = await _interactive(simulated, calls)
                 until = anyio.current_time()
                 over = True
-            arrived = [entry for entry in stage.world.journal.between(WARM_UP, until) if "q=bulk" in entry.target]
+            arrived = [entry for entry in simulated.world.journal.between(WARM_UP, until) if "q=bulk" in entry.target]
             left_over = QUOTA.requests * (until - WARM_UP) / (1 + QUOTA.jitter) - calls
             return latencies, len(arrived) / left_over
 

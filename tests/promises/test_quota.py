@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, busiest, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, busiest, figure, simulate, simulated_session
 from sim import Link, Reply, Server, SlidingWindow
 from sim.network import Network
 
@@ -30,16 +30,18 @@ def test_sliding_window_server_rejects_nothing(backend: Backend, quota: int, sec
     """64 callers that never stop, ±15 ms on the way, connecting takes 40 ms: no 429, at least 96 % used."""
 
     async def main() -> tuple[int, int]:
-        async with scene(Server(gates=[SlidingWindow(quota)], latency=WORK), rate_limit=RateLimit(quota)) as stage:
+        async with simulated_session(
+            Server(gates=[SlidingWindow(quota)], latency=WORK), rate_limit=RateLimit(quota)
+        ) as simulated:
 
             async def caller() -> None:
                 while anyio.current_time() < seconds + 1:
-                    await stage.ask()
+                    await simulated.ask()
 
             async with anyio.create_task_group() as tasks:
                 for _ in range(64):
                     tasks.start_soon(caller)
-            journal = stage.world.journal
+            journal = simulated.world.journal
             first = journal.times[0]
             return journal.statuses[429], len(journal.between(first, first + seconds))
 
@@ -67,9 +69,9 @@ def test_connections_that_take_a_third_of_the_window_cost_no_quota(
     async def main() -> tuple[int, int]:
         server = Server(lambda _: reply, gates=[SlidingWindow(10)], latency=WORK)
         link = Link(latency=0.15, jitter=0.015)
-        async with scene(server, world={"link": link}, rate_limit=RateLimit(10)) as stage:
-            await stage.ask_at_once(200)
-            journal = stage.world.journal
+        async with simulated_session(server, world={"link": link}, rate_limit=RateLimit(10)) as simulated:
+            await simulated.ask_at_once(200)
+            journal = simulated.world.journal
             return journal.statuses[429], len(journal.between(0, journal.times[0] + 20))
 
     throttled, sent = simulate(main, backend)
@@ -96,16 +98,16 @@ def test_connections_that_take_up_to_a_window_cost_little_quota(
 
     async def main() -> tuple[int, int, int]:
         server = Server(lambda _: reply, gates=[SlidingWindow(50)], latency=WORK)
-        async with scene(server, rate_limit=RateLimit(50)) as stage:
+        async with simulated_session(server, rate_limit=RateLimit(50)) as simulated:
 
             async def caller() -> None:
                 while anyio.current_time() < 20:
-                    await stage.ask()
+                    await simulated.ask()
 
             async with anyio.create_task_group() as tasks:
                 for _ in range(64):
                     tasks.start_soon(caller)
-            journal = stage.world.journal
+            journal = simulated.world.journal
             return journal.statuses[429], len(journal.between(0, 20)), busiest(journal.times, 1.0)
 
     throttled, sent, most = simulate(main, backend)

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, Outcome, Scene, busiest, figure, scene, simulate
+from promise_kit import BACKENDS, Outcome, SimulatedSession, busiest, figure, simulate, simulated_session
 from sim import ConnectFault, Cut, Entry, Link, Reply, Server, SlidingWindow
 
 from bing_images_async import ImageSearchSession, RateLimit, RetryPolicy
@@ -116,34 +116,34 @@ def _patience(random: Random, backend: Backend) -> Generator[None]:
         timer.cancel()
 
 
-async def _play(stage: Scene, seed: int, backend: Backend) -> None:
+async def _play(simulated: SimulatedSession, seed: int, backend: Backend) -> None:
     """Calls of all kinds, some of them given up by their callers, one way or the other."""
-    siblings = _siblings(stage.session)
+    siblings = _siblings(simulated.session)
 
     async def caller(number: int) -> None:
         random = Random(f"{seed}/caller {number}")
         name = f"call {number}"
         await anyio.sleep(random.expovariate(0.7))
-        stage.world.note(name, "begins")
+        simulated.world.note(name, "begins")
         with _patience(random, backend):
-            outcome = await stage.ask(f"query {random.randint(0, 9)}", random.choice(siblings), name)
-            stage.world.note(name, outcome.ending)
+            outcome = await simulated.ask(f"query {random.randint(0, 9)}", random.choice(siblings), name)
+            simulated.world.note(name, outcome.ending)
 
     async with anyio.create_task_group() as tasks:
         for number in range(CALLS):
             tasks.start_soon(caller, number)
 
 
-async def _recover(stage: Scene) -> None:
+async def _recover(simulated: SimulatedSession) -> None:
     """The faults are over: after the longest latch and gap everything works at once."""
-    stage.world.server.respond = lambda _: Reply()
-    stage.world.server.latency = 0.02
-    stage.world.server.gates = ()
+    simulated.world.server.respond = lambda _: Reply()
+    simulated.world.server.latency = 0.02
+    simulated.world.server.gates = ()
     await anyio.sleep(120)
-    stage.forget()
-    await stage.ask("first")
-    await stage.ask_at_once(20)
-    assert stage.endings == {"ok": 21}
+    simulated.forget()
+    await simulated.ask("first")
+    await simulated.ask_at_once(20)
+    assert simulated.endings == {"ok": 21}
 
 
 def _run(seed: int, backend: Backend) -> tuple[str, list[Outcome], int]:
@@ -163,16 +163,16 @@ def _run(seed: int, backend: Backend) -> tuple[str, list[Outcome], int]:
             "timeout": 10.0,
         }
         world = {"link": LINK, "connecting": connecting}
-        async with scene(_server(seed), seed=seed, world=world, **options) as stage:
-            await _play(stage, seed, backend)
-            stage.assert_at_rest()
-            assert sorted(outcome.name for outcome in stage.outcomes) == sorted(f"call {n}" for n in range(CALLS))
-            assert set(stage.endings) <= ENDINGS
-            assert limit is None or busiest(stage.sent, 1.0) <= limit.requests
-            outcomes, requests = list(stage.outcomes), len(stage.world.journal.entries)
-            over, stage.world.network.link = True, Link(latency=0.01)
-            await _recover(stage)
-            return stage.world.trace_digest(), outcomes, requests
+        async with simulated_session(_server(seed), seed=seed, world=world, **options) as simulated:
+            await _play(simulated, seed, backend)
+            simulated.assert_at_rest()
+            assert sorted(outcome.name for outcome in simulated.outcomes) == sorted(f"call {n}" for n in range(CALLS))
+            assert set(simulated.endings) <= ENDINGS
+            assert limit is None or busiest(simulated.sent, 1.0) <= limit.requests
+            outcomes, requests = list(simulated.outcomes), len(simulated.world.journal.entries)
+            over, simulated.world.network.link = True, Link(latency=0.01)
+            await _recover(simulated)
+            return simulated.world.trace_digest(), outcomes, requests
 
     try:
         return simulate(main, backend, seed=seed)

@@ -6,7 +6,7 @@ from random import Random
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Entry, Journal, Link, Reply, Server, SlidingWindow
 
 from bing_images_async import RateLimit
@@ -22,19 +22,19 @@ def test_rate_five_times_too_high_fails_no_call(backend: Backend, calls: int, co
     The same where the server counts what it rejects, so that a client that does not slow down never gets in.
     """
 
-    async def main() -> Scene:
+    async def main() -> SimulatedSession:
         server = Server(gates=[SlidingWindow(10, counts_rejected=counts_rejected)], latency=WORK)
-        async with scene(server, rate_limit=RateLimit(50)) as stage:
-            await stage.ask_at_once(calls)
-        return stage
+        async with simulated_session(server, rate_limit=RateLimit(50)) as simulated:
+            await simulated.ask_at_once(calls)
+        return simulated
 
-    stage = simulate(main, backend)
-    journal = stage.world.journal
+    simulated = simulate(main, backend)
+    journal = simulated.world.journal
     throttled, seconds = journal.statuses[429], journal.times[-1]
     what = f"{calls} calls, told 50/s, allowed 10/s{', rejected count' if counts_rejected else ''}"
     share = throttled / len(journal.entries)
-    figure(backend, what, failed=stage.failed, throttled=f"{share:.2%}", answered_per_second=calls / seconds)
-    assert stage.endings == {"ok": calls}
+    figure(backend, what, failed=simulated.failed, throttled=f"{share:.2%}", answered_per_second=calls / seconds)
+    assert simulated.endings == {"ok": calls}
     assert share <= 0.02
 
 
@@ -48,24 +48,24 @@ def test_random_rejections_leave_the_pace(backend: Backend, share: float, least:
     random, seconds = Random(0), 60
     rejection = Reply(status=429, headers=(("Retry-After", "1"),), delay=0.0)
 
-    async def main() -> Scene:
+    async def main() -> SimulatedSession:
         server = Server(lambda _: rejection if random.random() < share else Reply(), latency=WORK)
-        async with scene(server, rate_limit=RateLimit(50)) as stage:
+        async with simulated_session(server, rate_limit=RateLimit(50)) as simulated:
 
             async def caller() -> None:
                 while anyio.current_time() < seconds:
-                    await stage.ask()
+                    await simulated.ask()
 
             async with anyio.create_task_group() as tasks:
                 for _ in range(64):
                     tasks.start_soon(caller)
-        return stage
+        return simulated
 
-    stage = simulate(main, backend)
-    used = stage.world.journal.statuses[200] / (50 * seconds)
-    figure(backend, f"50/s, {share:.1%} rejected at random", used=f"{used:.1%}", failed=stage.failed)
+    simulated = simulate(main, backend)
+    used = simulated.world.journal.statuses[200] / (50 * seconds)
+    figure(backend, f"50/s, {share:.1%} rejected at random", used=f"{used:.1%}", failed=simulated.failed)
     assert used >= least
-    assert stage.failed <= 0.001 * stage.world.journal.statuses[200] + 1
+    assert simulated.failed <= 0.001 * simulated.world.journal.statuses[200] + 1
 
 
 @BACKENDS
@@ -80,20 +80,22 @@ def test_many_rejections_at_once_are_followed_by_a_paced_restart(backend: Backen
             return Reply()
         return Reply(status=429, headers=(("Retry-After", f"{pause:.0f}"),), delay=told - entry.time)
 
-    async def main() -> Scene:
+    async def main() -> SimulatedSession:
         link = Link(latency=0.02, jitter=jitter)
-        async with scene(Server(respond, latency=WORK), seed=seed, world={"link": link}, rate_limit=quota) as stage:
-            await stage.ask_at_once(300)
-        return stage
+        async with simulated_session(
+            Server(respond, latency=WORK), seed=seed, world={"link": link}, rate_limit=quota
+        ) as simulated:
+            await simulated.ask_at_once(300)
+        return simulated
 
-    stage = simulate(main, backend, seed=seed)
-    journal = stage.world.journal
+    simulated = simulate(main, backend, seed=seed)
+    journal = simulated.world.journal
     restart = [entry.time for entry in journal.entries if entry.status == 200]
     second, tenth = Journal(journal.between(told, 1e9)).busiest(1.0), Journal(journal.between(told, 1e9)).busiest(0.1)
     what = f"{journal.statuses[429]} throttled at once, jitter {jitter:g} s, seed {seed}"
     figure(backend, what, restart_after=restart[0] - told, busiest_second=second, busiest_tenth=tenth)
     assert journal.statuses[429] >= 50
-    assert stage.endings == {"ok": 300}
+    assert simulated.endings == {"ok": 300}
     assert pause <= restart[0] - told <= 1.2 * pause
     assert second <= quota.requests
     assert tenth <= 8  # 50/s at most, and jitter

@@ -29,7 +29,7 @@ def test_a_key_does_not_show_itself(shown: Any) -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_key_is_not_pickled(protocol: int) -> None:
     """It says what to do instead."""
-    with pytest.raises(TypeError, match="environment or file"):
+    with pytest.raises(TypeError, match="environment variable or file"):
         pickle.dumps(ApiKey(CANARY), protocol)
 
 

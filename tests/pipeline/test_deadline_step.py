@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from link_kit import Ends, FarEnd, a_call, chained, reply, sleep_until
+from step_kit import Ends, ScriptedService, a_call, chained, reply, sleep_until
 
 from bing_images_async._pipeline.call import Call
 from bing_images_async._pipeline.deadline import Deadline
@@ -19,18 +19,18 @@ pytestmark = pytest.mark.anyio
 def holding(seconds: float, *, clock_stops: bool, what: str = "breaker") -> Any:
     """A link that makes each call wait."""
 
-    async def link(call: Call, send: Any) -> Any:
+    async def step(call: Call, send: Any) -> Any:
         with call.waiting(what, clock_stops=clock_stops):
             await anyio.sleep(seconds)
         return await send(call)
 
-    return link
+    return step
 
 
 @pytest.mark.parametrize(("timeout", "ends"), [(0.5, False), (1.5, True), (None, True)])
 async def test_it_ends_calls_in_time(timeout: float | None, ends: bool) -> None:
     """At the deadline and not before; without one, never."""
-    send, call = chained(Deadline(), to=FarEnd(latency=1.0)), a_call(timeout=timeout)
+    send, call = chained(Deadline(), to=ScriptedService(latency=1.0)), a_call(timeout=timeout)
     if ends:
         assert await send(call) == reply()
         return
@@ -42,21 +42,21 @@ async def test_it_ends_calls_in_time(timeout: float | None, ends: bool) -> None:
 async def test_it_says_what_was_waited_for() -> None:
     """The thing that the call was waiting for when its time ran out."""
     with pytest.raises(DeadlineExceededError, match="permit") as caught:
-        await chained(Deadline(), holding(9, clock_stops=False, what="permit"), to=FarEnd())(a_call(timeout=1))
+        await chained(Deadline(), holding(9, clock_stops=False, what="permit"), to=ScriptedService())(a_call(timeout=1))
     assert caught.value.waited_for == "permit"
 
 
 async def test_somebody_elses_cancellation_passes() -> None:
     """It is no timeout."""
     with anyio.move_on_after(1) as scope:
-        await chained(Deadline(), to=FarEnd(latency=None))(a_call(timeout=5))
+        await chained(Deadline(), to=ScriptedService(latency=None))(a_call(timeout=5))
     assert scope.cancelled_caught
 
 
 async def test_the_clock_paused_still_at_a_gate() -> None:
     """What is left of the time afterwards is what was left before."""
     call = a_call(timeout=2)
-    send = chained(Deadline(), holding(100, clock_stops=True), to=FarEnd(latency=None))
+    send = chained(Deadline(), holding(100, clock_stops=True), to=ScriptedService(latency=None))
     with pytest.raises(DeadlineExceededError):
         await send(call)
     assert anyio.current_time() == pytest.approx(102.0)
@@ -66,7 +66,7 @@ async def test_the_clock_paused_still_at_a_gate() -> None:
 async def test_a_pause_moves_the_deadlines_of_those_who_wait_for_outages() -> None:
     """By its length; other calls keep theirs; those who come later get what is left of it."""
     deadline, ends = Deadline(), Ends()
-    send = chained(deadline, to=FarEnd(latency=None))
+    send = chained(deadline, to=ScriptedService(latency=None))
     ended: dict[str, float] = {}
 
     async def run(name: str, on_outage: str) -> None:
@@ -97,7 +97,7 @@ async def test_a_pause_does_not_start_a_clock_that_stands() -> None:
     """While a gate holds a call, a pause may move its deadline; the time still does not count."""
     deadline = Deadline()
     call = a_call(timeout=2, on_outage="wait")
-    send = chained(deadline, holding(100, clock_stops=True), to=FarEnd())
+    send = chained(deadline, holding(100, clock_stops=True), to=ScriptedService())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send, call)
         await sleep_until(1.0)

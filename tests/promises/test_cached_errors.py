@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from promise_kit import BACKENDS, WORK, Scene, figure, scene, simulate
+from promise_kit import BACKENDS, WORK, SimulatedSession, figure, simulate, simulated_session
 from sim import Keys, Quota, Reply, Server
 
 from bing_images_async import RateLimit
@@ -26,18 +26,18 @@ def _server(error: str) -> Server:
 def test_a_thousand_calls_cost_what_was_in_flight(backend: Backend, error: str, rate_limit: RateLimit | None) -> None:
     """1,000 calls wait, the first answer is final: nothing else is sent; a minute later one call asks again."""
 
-    async def main() -> tuple[Scene, int, int]:
-        async with scene(_server(error), rate_limit=rate_limit) as stage:
-            await stage.ask_at_once(1_000)
-            sent = len(stage.sent)
+    async def main() -> tuple[SimulatedSession, int, int]:
+        async with simulated_session(_server(error), rate_limit=rate_limit) as simulated:
+            await simulated.ask_at_once(1_000)
+            sent = len(simulated.sent)
             await anyio.sleep(61)
-            await stage.ask_at_once(100)
-            return stage, sent, len(stage.sent) - sent
+            await simulated.ask_at_once(100)
+            return simulated, sent, len(simulated.sent) - sent
 
-    stage, sent, again = simulate(main, backend)
-    first_answer = min(outcome.ended for outcome in stage.outcomes)
-    in_flight = sum(time < first_answer for time in stage.sent)
+    simulated, sent, again = simulate(main, backend)
+    first_answer = min(outcome.ended for outcome in simulated.outcomes)
+    in_flight = sum(time < first_answer for time in simulated.sent)
     figure(backend, f"1,000 calls and a {error}", requests=sent, in_flight_at_the_first=in_flight, a_minute_later=again)
-    assert stage.endings == {error: 1_100}
+    assert simulated.endings == {error: 1_100}
     assert sent == in_flight <= 64
     assert again == 1

@@ -55,7 +55,7 @@ Outcome = Reply | Exception
 
 
 @define(eq=False)
-class FarEnd:
+class ScriptedService:
     """The end of a chain: answers each request with the next outcome of a script, the last one for ever.
 
     `latency`: seconds for an answer, `None` for one that never comes. `unsent`: requests, by their place from 0,
@@ -64,7 +64,7 @@ class FarEnd:
 
     script: Sequence[Outcome] | Callable[[Call], Outcome] = field(factory=lambda: [reply()])
     latency: float | None = 0.0
-    wire: InFlight = field(factory=InFlight)
+    in_flight: InFlight = field(factory=InFlight)
     unsent: Iterable[int] = ()
     key: Callable[[], Any] | None = None
     sent: list[tuple[float, Call]] = field(factory=list, init=False)
@@ -80,8 +80,8 @@ class FarEnd:
             call.state.key_id = hash(self.key())
         call.state.sent = anyio.current_time()
         self.sent.append((call.state.sent, call))
-        self.wire.requests += 1
-        self.most = max(self.most, self.wire.requests)
+        self.in_flight.requests += 1
+        self.most = max(self.most, self.in_flight.requests)
         try:
             outcome = self._outcome(call)
             with anyio.move_on_after(call.state.attempt_timeout):
@@ -91,7 +91,7 @@ class FarEnd:
                 return outcome
             raise AttemptTimeoutError("no answer")
         finally:
-            self.wire.requests -= 1
+            self.in_flight.requests -= 1
 
     @property
     def times(self) -> list[float]:
@@ -109,12 +109,12 @@ class FarEnd:
         return self.script[min(len(self.sent), len(self.script)) - 1]
 
 
-def chained(*links: Any, to: Send) -> Send:
+def chained(*steps: Any, to: Send) -> Send:
     """`links`, outermost first, and the far end."""
-    return compose(links, to)
+    return compose(steps, to)
 
 
-async def again(call: Call, send: Send) -> Reply:
+async def restart_aborted(call: Call, send: Send) -> Reply:
     """A link that starts anew when the attempt was turned back, as the latch does."""
     while True:
         try:
@@ -179,9 +179,9 @@ async def sleep_until(time: float) -> None:
     await anyio.sleep(max(0.0, time - anyio.current_time()))
 
 
-def most_in_a_window(departures: Sequence[float], window: float, spread: float) -> int:
+def most_in_a_window(sent: Sequence[float], window: float, spread: float) -> int:
     """The most requests that a server can see within `window` seconds if their delays differ by up to `spread`."""
-    times = sorted(departures)
+    times = sorted(sent)
     most = first = 0
     for last, time in enumerate(times):
         while time - times[first] - spread >= window:
