@@ -4,6 +4,7 @@ import base64
 import io
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def svg(body: str = '<rect width="10" height="10" fill="red"/>', attributes: str
     return f"<svg {NAMESPACES} {attributes}>{body}</svg>".encode()
 
 
+@cache
 def png(width: int, height: int) -> bytes:
     """A black picture whose file is a thousandth of its pixels."""
     rows = zlib.compress((b"\0" + b"\0" * width * 3) * height, 9)

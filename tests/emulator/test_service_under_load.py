@@ -43,7 +43,7 @@ def test_service_under_hostile_requests_answers_in_time(tmp_path: Path, seconds:
                     one.get("/images/search", params={"q": "x" * 9_000}),
                     one.get("/images/search?q=boat", headers={"Host": "evil.example"}),
                     one.get("/images/search", params={"q": '"' * 100 + " OR " * 100 + "(" * 100}),
-                    one.get("/th", params={"q": "slow", "w": next(sizes)}),
+                    *([one.get("/th", params={"q": "slow", "w": next(sizes)})] if number == 0 else []),
                 ]
                 failures.extend(
                     f"{reply.request.url} {reply.status_code}" for reply in replies if reply.status_code == 500

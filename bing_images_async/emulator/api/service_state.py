@@ -16,7 +16,7 @@ from .answers import AnswerContext
 from .links import Links
 from .search_history import History
 
-_MAX_UPLOADS = 4
+_MAX_UPLOADS = 2
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
