@@ -242,8 +242,8 @@ async def test_upload_that_nobody_reads_ends_with_the_attempts_time() -> None:
 
     async def enlarge(call: Call, send: Send) -> Reply:
         assert call.request.upload is not None
-        call.request = evolve(call.request, upload=evolve(call.request.upload, content=bytes(2**25)))
-        return await send(call)
+        upload = evolve(call.request.upload, content=bytes(2**25))
+        return await send(call.with_request(evolve(call.request, upload=upload)))
 
     policy = RetryPolicy(attempts=1, attempt_timeout=0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
