@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 
 __all__ = ["in_error", "in_record", "in_value"]
@@ -84,6 +85,8 @@ def _views(value: object, *, deep: bool = False) -> Iterator[tuple[str, str]]:
     yield "str", _safely(str, value)
     if deep and isinstance(value, httpx.Request | httpx.Response):
         yield "headers", repr(value.headers.raw)
+    if deep and isinstance(value, httpcore.Request):
+        yield "headers", repr(value.headers)
 
 
 def _safely(view: Any, value: object) -> str:

@@ -20,7 +20,7 @@ from support.certificates import server_context, trusting
 from support.proxies import Proxy
 from support.raw_server import answer
 from support.service import Last, Received, V7Service, json_answer, keyed, paged
-from support.sessions import KEY, KINDS, Kind, connect, resolve_test_names
+from support.sessions import KEY, KINDS, Kind, connect, resolve_test_names, usual_certificates
 
 from bing_images_async import ApiKey, Bearer, Call, HeaderKey, ImageSearchSession, Reply, RetryPolicy, Send
 from bing_images_async.errors import AuthenticationError, BingImagesError, ConnectionFailedError
@@ -323,6 +323,65 @@ async def test_requests_of_a_cancelled_attempt_hold_no_key(kind: Kind) -> None:
             tasks.cancel_scope.cancel()
         assert len(keyed(service.requests, KEY)) == 1
     assert [request for request in kept if KEY in repr(request.headers.raw)] == []
+
+
+class _Silent(httpcore.AsyncNetworkBackend):
+    """A network on which no connection is ever made."""
+
+    def __init__(self) -> None:
+        self.is_asked = anyio.Event()
+
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        self.is_asked.set()
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+
+async def _cancellation(session: ImageSearchSession, reached: anyio.Event) -> BaseException:
+    """What a search raises that is cancelled once `reached` is set."""
+    caught: list[BaseException] = []
+
+    async def search() -> None:
+        try:
+            await session.search("boat")
+        except BaseException as error:
+            caught.append(error)
+            raise
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(search)
+        await reached.wait()
+        tasks.cancel_scope.cancel()
+    return caught[0]
+
+
+async def test_cancellation_while_a_lent_client_connects_shows_no_key() -> None:
+    """httpcore calls no hook before it has a connection, so the request it was given still has its headers."""
+    network = _Silent()
+    transport = httpx.AsyncHTTPTransport(verify=usual_certificates())
+    transport._pool = httpcore.AsyncConnectionPool(network_backend=network)
+    async with (
+        httpx.AsyncClient(transport=transport) as client,
+        ImageSearchSession(KEY, client=client) as session,
+    ):
+        assert leaks.in_error(KEY, await _cancellation(session, network.is_asked)) == []
+
+
+async def test_cancellation_of_a_lent_client_behind_a_proxy_shows_no_key() -> None:
+    """httpcore sends a copy of the request that it was given to a proxy for http."""
+    reached = anyio.Event()
+
+    def script(received: Received) -> bytes:
+        reached.set()
+        return b"HTTP/1.1 200 OK\r\n"
+
+    async with (
+        V7Service(script) as proxy,
+        httpx.AsyncClient(proxy=proxy.url, trust_env=False) as client,
+        ImageSearchSession(KEY, base_url="http://api.test", allow_http=True, client=client) as session,
+    ):
+        assert leaks.in_error(KEY, await _cancellation(session, reached)) == []
+        assert len(keyed(proxy.requests, KEY)) == 1
 
 
 async def test_requests_of_an_attempt_that_timed_out_hold_no_key(kind: Kind) -> None:

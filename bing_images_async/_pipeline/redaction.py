@@ -10,7 +10,15 @@ from .._protocol.credentials import ApiKey
 
 __all__ = ["Redaction", "bare_copy", "cut_tracebacks"]
 
-_TRANSPORT: Final = ("httpcore", "httpcore2", "h11", "h2", "bing_images_async._transport")
+_TRANSPORT: Final = (
+    "httpx._transports.default",
+    "httpx2._transports.default",
+    "httpcore",
+    "httpcore2",
+    "h11",
+    "h2",
+    "bing_images_async._transport",
+)
 """Packages whose stack frames hold requests as bytes or header lists, and so the key."""
 
 
