@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -14,7 +16,7 @@ import pytest
 from support.certificates import authority, server_context, trusting
 from support.proxies import Proxy, basic
 from support.raw_server import RawConnection
-from support.service import V7Service, json_answer, keyed
+from support.service import Received, V7Service, json_answer, keyed, paged
 from support.sessions import (
     JOURNEY,
     KEY,
@@ -25,7 +27,7 @@ from support.sessions import (
     resolve_test_names,
 )
 
-from bing_images_async import ImageSearchSession, RetryPolicy
+from bing_images_async import ImageSearchSession, RateLimit, RetryPolicy
 from bing_images_async.errors import (
     AttemptTimeoutError,
     BingImagesError,
@@ -225,6 +227,52 @@ async def test_proxy_that_speaks_tls_is_used_for_both_schemes(scheme: str, trust
             assert await found(session) == ["boat 0"]
             assert open_and_idle(session) == (1, 1)
         assert proxy.connections == 1
+
+
+class HoldingProxy(Proxy):
+    """A proxy that grants no tunnel before it was asked for `tunnels`."""
+
+    def __init__(self, upstream: int, tunnels: int) -> None:
+        super().__init__(upstream, greeting=b"")
+        self._asked_for_all = anyio.Event()
+        self._tunnels = tunnels
+
+    async def _tunnel(self, connection: RawConnection, early: bytes) -> None:
+        if self.methods.count("CONNECT") == self._tunnels:
+            self._asked_for_all.set()
+        await self._asked_for_all.wait()
+        await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await super()._tunnel(connection, early)
+
+
+@pytest.mark.parametrize("lent", [False, True])
+async def test_proxy_that_grants_tunnels_late_does_not_break_the_quota(lent: bool, trusted: ssl.SSLContext) -> None:
+    """CONNECT is a part of connecting: the limiter grants a slot when the tunnel stands. In real time."""
+    arrivals: list[float] = []
+
+    def script(received: Received) -> bytes:
+        arrivals.append(time.monotonic())
+        return paged(received)
+
+    limit = RateLimit(5, per=0.5, jitter=0.1)
+    async with (
+        V7Service(script, tls=secure()) as service,
+        HoldingProxy(service.port, 8) as proxy,
+        AsyncExitStack() as stack,
+    ):
+        if lent:
+            client = httpx.AsyncClient(proxy=proxy.url, verify=trusted, trust_env=False)
+            options: dict[str, Any] = {"client": await stack.enter_async_context(client)}
+        else:
+            options = {"proxy": proxy.url, "verify": trusted}
+        session = await stack.enter_async_context(
+            ImageSearchSession(KEY, base_url="https://api.test", rate_limit=limit, **options)
+        )
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(found, session)
+    assert len(arrivals) == 8
+    assert max(sum(start <= moment < start + 0.5 for moment in arrivals) for start in arrivals) <= 5
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------

@@ -238,7 +238,10 @@ class _Trace:
     async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
         state = self._call.state
         if event.endswith(".send_request_headers.started"):
-            self._request = details.get("request")
+            request = details.get("request")
+            if getattr(request, "method", b"") == b"CONNECT":  # a part of connecting: it opens a tunnel through a proxy
+                return
+            self._request = request
             if state.on_sending is None:
                 return
             state.sent = None
