@@ -23,7 +23,12 @@ from support.service import Last, Received, V7Service, json_answer, keyed, paged
 from support.sessions import KEY, KINDS, Kind, connect, resolve_test_names, usual_certificates
 
 from bing_images_async import ApiKey, Bearer, Call, HeaderKey, ImageSearchSession, Reply, RetryPolicy, Send
-from bing_images_async.errors import AuthenticationError, BingImagesError, ConnectionFailedError
+from bing_images_async.errors import (
+    AuthenticationError,
+    BingImagesError,
+    ConnectionFailedError,
+    UnexpectedRedirectError,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -419,6 +424,26 @@ async def test_headers_that_a_hook_has_replaced_hold_no_key_either(kind: Kind) -
         assert len(keyed(service.requests, KEY)) == 1
     assert [request for request in requests if KEY in repr(request.headers.raw)] == []
     assert [headers for headers in kept if KEY in repr(headers.raw)] == []
+
+
+@pytest.mark.parametrize("location", [b"/elsewhere", b"http://other.test/elsewhere"])
+async def test_request_of_a_redirect_that_a_hook_keeps_holds_no_key(location: bytes, kind: Kind) -> None:
+    """`Response.next_request` is a copy of the request with its headers, also for another origin."""
+    kept: list[httpx.Response] = []
+
+    async def on_response(response: httpx.Response) -> None:
+        kept.append(response)
+
+    def script(received: Received) -> bytes:
+        return answer(b"", b"Location: " + location, status=b"302 Found")
+
+    async with V7Service(script) as service, connect(service.url, kind, retry=ONCE) as session:
+        session.client.event_hooks["response"].append(on_response)
+        assert type(await _outcome(session)) is UnexpectedRedirectError
+        assert len(keyed(service.requests, KEY)) == 1
+    (following,) = [response.next_request for response in kept]
+    assert following is not None
+    assert KEY not in repr(following.headers.raw)
 
 
 # --- what is not ours -------------------------------------------------------------------------------------------------

@@ -135,12 +135,15 @@ class SendStep:
                 trace = _Trace(call)
                 request = self._build(call, key, trace)
                 headers = request.headers
+                response: httpx.Response | None = None
                 try:
                     response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
                     return await _read(response, limits, redaction)
                 finally:
                     if key is not None:
                         self._remove_key(headers, request, trace)
+                        if response is not None and response.next_request is not None:  # a copy, for a redirect
+                            response.next_request.headers.pop(self._auth_header, None)
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
