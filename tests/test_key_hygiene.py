@@ -535,6 +535,28 @@ async def test_error_of_a_lent_clients_auth_keeps_its_type() -> None:
         assert len(service.requests) == 1
 
 
+@pytest.mark.parametrize("status", [302, 401, 429, 503])
+@pytest.mark.parametrize("event", ["request", "response"])
+async def test_status_error_of_a_hooks_own_request_is_not_taken_for_the_services_reply(
+    event: str, status: int, kind: Kind
+) -> None:
+    """Such as that of a hook that fetches a token."""
+    tokens = httpx.MockTransport(lambda request: httpx.Response(status, headers={"Retry-After": "7"}))
+
+    async def fetch_token(_: Any) -> None:
+        async with httpx.AsyncClient(transport=tokens) as client:
+            (await client.get("https://tokens.test/")).raise_for_status()
+
+    async with V7Service() as service, connect(service.url, kind) as session:
+        session.client.event_hooks = {event: [fetch_token]}
+        with pytest.raises(httpx.HTTPStatusError) as caught:
+            await session.search("boat")
+        assert leaks.in_error(KEY, caught.value) == []
+        assert (session.stats.attempts, session.stats.throttled) == (1, 0)
+        session.client.event_hooks = {}
+        await session.search("boat")
+
+
 async def test_error_in_a_hook_that_is_an_httpx_error_is_translated_without_the_key(kind: Kind) -> None:
     async def broken(request: httpx.Request) -> None:
         raise httpx.ReadError(f"reset while sending {request.headers['ocp-apim-subscription-key']}", request=request)

@@ -45,8 +45,9 @@ async def _error_of(handler: Any, **options: Any) -> errors.BingImagesError:
 
 
 def _made(kind: type[Exception]) -> Exception:
-    """An exception of httpx, as httpx makes it."""
-    request = httpx.Request("GET", HOST, headers={"Ocp-Apim-Subscription-Key": KEY})
+    """An exception of httpx for a search, as httpx makes it."""
+    url = f"{HOST}/v7.0/images/search?q=boat"
+    request = httpx.Request("GET", url, headers={"Ocp-Apim-Subscription-Key": KEY})
     if issubclass(kind, httpx.HTTPStatusError):
         return kind("went wrong", request=request, response=httpx.Response(500, request=request))
     if issubclass(kind, httpx.RequestError):

@@ -130,6 +130,7 @@ class SendStep:
         call.state.sent = now = anyio.current_time()
         time_limit = call.state.attempt_timeout
         redaction = Redaction(key)
+        request: httpx.Request | None = None
         try:
             with anyio.CancelScope(deadline=now + time_limit) as call.state.attempt_scope:
                 trace = _Trace(call)
@@ -147,10 +148,12 @@ class SendStep:
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
-        except self._httpx.HTTPStatusError as fault:  # from a hook that calls `raise_for_status`
-            return _reply_of(fault.response, limits, redaction)
         except BaseException as fault:
-            translated = translate(fault, self._httpx, redaction)
+            translated = None
+            if not isinstance(fault, self._httpx.HTTPStatusError):
+                translated = translate(fault, self._httpx, redaction)
+            elif request is not None and fault.request.url == request.url:  # from a hook that calls `raise_for_status`
+                return _reply_of(fault.response, limits, redaction)
             if translated is None:
                 cut_tracebacks(fault)
                 raise
