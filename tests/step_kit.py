@@ -70,7 +70,7 @@ class ScriptedService:
     sent: list[tuple[float, Call]] = field(factory=list, init=False)
     asked: int = field(default=0, init=False)
     most: int = field(default=0, init=False)
-    """The most requests that were on the wire at once."""
+    """Most requests in flight at the same time."""
 
     async def __call__(self, call: Call) -> Reply:
         place, self.asked = self.asked, self.asked + 1

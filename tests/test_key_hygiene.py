@@ -149,8 +149,7 @@ def rewriting(url: str) -> Any:
     """A middleware that sends every call to `url`."""
 
     async def elsewhere(call: Call, send: Send) -> Reply:
-        call.request = evolve(call.request, url=url)
-        return await send(call)
+        return await send(call.with_request(evolve(call.request, url=url)))
 
     return elsewhere
 
@@ -211,8 +210,7 @@ async def test_middleware_that_names_the_default_port_keeps_the_key() -> None:
 
 async def test_middleware_that_sets_the_host_header_sends_it_to_the_configured_origin(kind: Kind) -> None:
     async def virtual(call: Call, send: Send) -> Reply:
-        call.request = call.request.with_header("Host", "other.test")
-        return await send(call)
+        return await send(call.with_request(call.request.with_header("Host", "other.test")))
 
     async with V7Service() as service, connect(service.url, kind, middleware=[virtual]) as session:
         await session.search("boat")

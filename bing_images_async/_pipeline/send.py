@@ -189,8 +189,8 @@ class SendStep:
                     plain.method, url, headers=kept, files={"image": part}, extensions=extensions
                 )
             if key is not None and _origin(url) == self._origin:
-                # No variable here holds the key itself: tracebacks can show them.
-                request.headers[self._auth_header] = self._auth.header(key.reveal())[1]
+                # No variable here holds the key itself: tracebacks can show them. httpx would send UTF-8.
+                request.headers[self._auth_header] = self._auth.header(key.reveal())[1].encode("ascii").decode()
         except UnicodeEncodeError as fault:
             raise InvalidRequestError(
                 f"A header of the request is not ASCII ({fault.reason}): check auth=, headers= and middleware.",

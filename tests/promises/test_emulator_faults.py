@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 ENDINGS: dict[str, set[str]] = {
     "an answer": {
-        *("json-bom", "json-surrogate", "delay"),  # the surrogate is in a key that is repeated
+        *("json-bom", "json-surrogate", "json-huge-integer", "delay"),  # surrogate and integer are in repeated keys
         *("next-missing", "next-repeats", "next-behind", "next-zero", "next-huge"),
         *("page-overlaps", "page-empty", "page-same", "estimate-shrinks", "estimate-zero"),
     },
@@ -32,7 +32,7 @@ ENDINGS: dict[str, set[str]] = {
     "ResponseTooLargeError": {"gzip-bomb", "head-long", "continues"},
     "MalformedResponseError": {
         *("gzip-twice", "gzip-not", "encoding-unknown", "200-html", "json-cut", "json-nan"),
-        *("json-huge-integer", "json-deep", "json-list", "json-null"),
+        *("json-deep", "json-list", "json-null"),
     },
     "UnexpectedRedirectError": {"redirect", "redirect-garbage", "redirect-loop"},
     "ServerError": {

@@ -26,8 +26,9 @@ class Trace:
         self.events.append(Event(round(time, 9), actor, what))
 
     def lines(self) -> list[str]:
-        """Return the events as text. Simultaneous events, which have no order, are in alphabetical order of their actors
-        (anyio cancels the tasks of a scope in the order of a set).
+        """Return the events as text; simultaneous events, which have no order, by the names of their actors.
+
+        (anyio cancels the tasks of a scope in the order of a set.)
         """
         ordered = sorted(self.events, key=lambda event: (event.time, event.actor))
         return [f"{event.time:.9f} {event.actor} {event.what}" for event in ordered]
