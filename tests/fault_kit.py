@@ -1,4 +1,4 @@
-"""What the tests of faults over sockets share: a service that fails until it is told to stop, and a session on it."""
+"""Helpers for tests of faults over sockets: a server that fails until it is told to stop, and a session on it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ ATTEMPTS = 3
 
 @attrs.define(eq=False)
 class Faulty:
-    """A play: `fault` for the first `times` connections, or until `healed` is set; then good answers.
+    """Behaviour of a server: `fault` for the first `times` connections or until `healed` is set, then good answers.
 
-    A fault that is bytes is sent in answer to every request, and the connection goes on.
+    A fault given as bytes is the response to every request, on a connection that stays open.
     """
 
     fault: Play | bytes
@@ -52,7 +52,7 @@ class Faulty:
 
 @attrs.define(eq=False)
 class FaultySession:
-    """A server, a session on it, and the connections that the session has."""
+    """A server, a session on it, and its connections."""
 
     server: RawServer
     play: Faulty
@@ -60,12 +60,12 @@ class FaultySession:
     pool: ConnectionPool
 
     async def search(self) -> ImageAnswer:
-        """One call. Should it hang, the test fails and not the whole run."""
+        """Send one call; a call that hangs fails the test."""
         with anyio.fail_after(10):
             return await self.session.search("boat")
 
     async def fails(self, kind: type[BingImagesError], attempts: int) -> BingImagesError:
-        """One call that ends in exactly this error after so many attempts; nothing is open or in use afterwards."""
+        """Check that one call ends in exactly this error after so many attempts, and that nothing stays open."""
         with pytest.raises(BingImagesError) as caught:
             await self.search()
         error = caught.value
@@ -77,9 +77,9 @@ class FaultySession:
         return error
 
     async def heals(self) -> None:
-        """The fault stops: the next call gets its answer without a retry, and keeps its connection.
+        """Stop the fault, and check that the next call succeeds without a retry and keeps its connection.
 
-        If it meets a kept connection that the server has closed meanwhile, its request is sent again.
+        If the server has closed a kept connection meanwhile, the request is sent again.
         """
         self.play.healed = True
         answered = await self.search()
@@ -88,7 +88,7 @@ class FaultySession:
         await self.at_rest()
 
     async def at_rest(self) -> None:
-        """One idle connection, at both ends, and nothing else."""
+        """Check that there is one idle connection, at both ends, and nothing else."""
         stats = self.session.stats
         assert (stats.permits_in_use, stats.waiting, stats.in_flight) == (0, 0, 0), stats
         assert self.pool.open_connections == self.pool.idle_connections == 1
@@ -96,12 +96,12 @@ class FaultySession:
 
 
 def assert_secret(error: BaseException) -> None:
-    """The key is nowhere in `error` or behind it."""
+    """Check that the key is neither in `error` nor in its causes."""
     assert leaks.in_error(KEY, error) == []
 
 
 def assert_logs_secret(records: list[logging.LogRecord]) -> None:
-    """The key is in no log record, not even in what httpx and httpcore log for debugging."""
+    """Check that no log record contains the key, not even debug records of httpx and httpcore."""
     assert [place for record in records for place in leaks.in_record(KEY, record)] == []
 
 
@@ -114,7 +114,7 @@ async def faulty_session(
     base_url: str | None = None,
     **options: Any,
 ) -> AsyncGenerator[FaultySession]:
-    """A session with the library's own connections; `base_url` may name the port of the server as `{port}`."""
+    """Open a session with its own connections on a server; `base_url` may contain `{port}`."""
     options = {"retry": RetryPolicy(attempts=ATTEMPTS, base=0.0), "rate_limit": None, **options}
     async with RawServer(play, server_tls) as server:
         pool = ConnectionPool(tls=TLSContext(client_tls))

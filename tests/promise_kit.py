@@ -1,7 +1,7 @@
-"""What the tests of the promises share: a session on a simulated service, and figures that print themselves.
+"""Helpers for the tests of promises: a session on a simulated service, and printed figures.
 
-Everything runs in virtual time, over real HTTP/1.1 in memory, through the library's own connections and the
-whole chain. The same seed gives the same run.
+Everything runs in virtual time, over real HTTP/1.1 in memory, through the library's own connections and the whole
+pipeline. The same seed gives the same run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def simulate(main: Callable[[], Awaitable[Result]], backend: Backend, *, seed: i
 
 
 def figure(backend: str, what: str, **values: Any) -> None:
-    """Print what was measured (`pytest -s` shows it)."""
+    """Print measured values (`pytest -s` shows them)."""
     shown = ", ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in values.items())
     print(f"\n  {what} [{backend}]: {shown}", end="")
 
@@ -51,14 +51,14 @@ def _text(value: Any) -> str:
 
 
 def busiest(times: Sequence[float], window: float) -> int:
-    """The most of these moments in any half-open window of so many seconds."""
+    """Return the most of these times in any half-open window of `window` seconds."""
     ordered = sorted(times)
     return max((bisect_left(ordered, time + window) - start for start, time in enumerate(ordered)), default=0)
 
 
 @attrs.frozen
 class Outcome:
-    """How one call ended: `ok`, `cancelled`, or the name of its error; times in virtual seconds."""
+    """Result of one call: `ok`, `cancelled`, or the name of its error; times in virtual seconds."""
 
     name: str
     started: float
@@ -73,7 +73,7 @@ class Outcome:
 
 @attrs.define(eq=False)
 class SendLog:
-    """When a request was given to the session's client, and its query: an event hook of httpx's."""
+    """Event hook of httpx that records when a request is passed to the session's client, and its query."""
 
     times: list[float] = attrs.field(factory=list, init=False)
     queries: list[str] = attrs.field(factory=list, init=False)
@@ -85,7 +85,7 @@ class SendLog:
 
 @attrs.define(eq=False)
 class SimulatedSession:
-    """A session, its connections, the world they are in, and how every call ended."""
+    """A session on a simulated network, its connections, and the results of its calls."""
 
     world: World
     pool: ConnectionPool
@@ -94,7 +94,7 @@ class SimulatedSession:
     outcomes: list[Outcome] = attrs.field(factory=list, init=False)
 
     async def ask(self, query: str = "boat", session: ImageSearchSession | None = None, name: str = "") -> Outcome:
-        """One search, whatever comes of it; errors of the library only."""
+        """Send one search and return its result; only errors of the library are caught."""
         started = anyio.current_time()
         ending, reason = "cancelled", None
         try:
@@ -107,33 +107,33 @@ class SimulatedSession:
         return self.outcomes[-1]
 
     async def ask_at_once(self, number: int) -> None:
-        """So many searches in the same moment; returns when all have ended."""
+        """Send `number` searches at the same time, and wait for all."""
         async with anyio.create_task_group() as tasks:
             for _ in range(number):
                 tasks.start_soon(self.ask)
 
     def forget(self) -> None:
-        """What was so far does not count: neither how calls ended nor what was sent."""
+        """Clear the recorded results and send times."""
         for history in (self.outcomes, self.send_log.times, self.send_log.queries):
             history.clear()
 
     @property
     def sent(self) -> list[float]:
-        """When requests were given to the connections; the server need not have seen them."""
+        """Times at which requests were passed to the client."""
         return self.send_log.times
 
     @property
     def endings(self) -> Counter[str]:
-        """How many calls ended how."""
+        """Number of calls by result."""
         return Counter(outcome.ending for outcome in self.outcomes)
 
     @property
     def failed(self) -> int:
-        """Calls that got an error."""
+        """Number of calls that raised an error."""
         return sum(outcome.ending not in {"ok", "cancelled"} for outcome in self.outcomes)
 
     def assert_at_rest(self) -> None:
-        """Nobody waits, nothing is in use, and every open socket is an idle connection."""
+        """Check that no call waits, nothing is in use, and every open socket is an idle connection."""
         stats = self.session.stats
         assert (stats.permits_in_use, stats.waiting, stats.in_flight) == (0, 0, 0), stats
         assert stats.calls == stats.succeeded + stats.failed + stats.cancelled, stats
@@ -150,9 +150,10 @@ async def simulated_session(
     tls: ssl.SSLContext | None = None,
     **session_options: Any,
 ) -> AsyncGenerator[SimulatedSession]:
-    """A session without a deadline on `server`, in a world made with the options `world`; at rest when it ends well.
+    """Open a session without a deadline on `server`; check at the end that it is idle.
 
-    With `tls` it speaks https, and the context is not looked at: no thread may make one in virtual time.
+    `world`: options of the simulated network. With `tls` it uses https with this context, because no thread can create
+    one in virtual time.
     """
     session_options = {"timeout": None, "seed": seed, **session_options}
     async with (

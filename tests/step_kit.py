@@ -1,4 +1,4 @@
-"""What the tests of single links share: calls, replies, and a far end that does as a script says."""
+"""Helpers for the tests of single steps: calls, replies, and a scripted service at the end of a chain."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NOBODY = Dispatcher()
 
 
 def reply(status: int = 200, body: bytes | None = None, **headers: str) -> Reply:
-    """A reply; underscores in names of headers are hyphens."""
+    """Return a reply; underscores in names of headers become hyphens."""
     if body is None:
         body = EMPTY if status == 200 else b""
     return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
 def throttled(after: float | None = None, status: int = 429) -> Reply:
-    """Too many requests; come back `after` seconds."""
+    """Return a reply for too many requests, with `Retry-After` if `after` is given."""
     return reply(status) if after is None else reply(status, retry_after=f"{after:.0f}")
 
 
@@ -38,12 +38,12 @@ QUOTA = reply(403, b'{"statusCode": 403, "message": "Out of call volume quota."}
 
 
 def refused() -> ConnectionFailedError:
-    """No connection."""
+    """Return the error of a refused connection."""
     return ConnectionFailedError("refused")
 
 
 def a_call(endpoint: str = "search", *, timeout: float | None = None, query: str = "boat", **options: Any) -> Call:
-    """A call that starts now."""
+    """Return a call that starts now."""
     now = anyio.current_time()
     if timeout is not None:
         options["deadline"] = now + timeout
@@ -56,10 +56,10 @@ Outcome = Reply | Exception
 
 @define(eq=False)
 class ScriptedService:
-    """The end of a chain: answers each request with the next outcome of a script, the last one for ever.
+    """Last step of a chain: each request gets the next outcome of a script, and the last one again and again.
 
-    `latency`: seconds for an answer, `None` for one that never comes. `unsent`: requests, by their place from 0,
-    that fail before they are sent.
+    `latency`: seconds until the reply, `None` for never. `unsent`: numbers of requests (from 0) that fail before they
+    are sent.
     """
 
     script: Sequence[Outcome] | Callable[[Call], Outcome] = field(factory=lambda: [reply()])
@@ -70,7 +70,7 @@ class ScriptedService:
     sent: list[tuple[float, Call]] = field(factory=list, init=False)
     asked: int = field(default=0, init=False)
     most: int = field(default=0, init=False)
-    """The most requests that were on the wire at once."""
+    """Most requests in flight at the same time."""
 
     async def __call__(self, call: Call) -> Reply:
         place, self.asked = self.asked, self.asked + 1
@@ -95,12 +95,12 @@ class ScriptedService:
 
     @property
     def times(self) -> list[float]:
-        """When requests were sent."""
+        """Times at which requests were sent."""
         return [time for time, _ in self.sent]
 
     @property
     def calls(self) -> list[Call]:
-        """Whose they were."""
+        """Calls of the sent requests."""
         return [call for _, call in self.sent]
 
     def _outcome(self, call: Call) -> Outcome:
@@ -110,12 +110,12 @@ class ScriptedService:
 
 
 def chained(*steps: Any, to: Send) -> Send:
-    """`links`, outermost first, and the far end."""
+    """Join `steps`, outermost first, and a last one."""
     return compose(steps, to)
 
 
 async def restart_aborted(call: Call, send: Send) -> Reply:
-    """A link that starts anew when the attempt was turned back, as the latch does."""
+    """Start an aborted attempt again, as the error cache does."""
     while True:
         try:
             return await send(call)
@@ -125,7 +125,7 @@ async def restart_aborted(call: Call, send: Send) -> Reply:
 
 @define
 class Record:
-    """An observer that remembers."""
+    """Observer that records events."""
 
     events: list[Event] = field(factory=list)
     wants_queries: bool = False
@@ -134,18 +134,18 @@ class Record:
         self.events.append(event)
 
     def of(self, kind: type[E]) -> list[E]:
-        """What happened, of one kind."""
+        """Return the events of one class."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
 @define
 class Ends:
-    """How calls ended: a reply, an error, or cancelled (`None`)."""
+    """Results of calls by number: a reply, an error, or `None` if cancelled."""
 
     of: dict[int, Reply | BaseException | None] = field(factory=dict)
 
     async def collect(self, send: Send, call: Call) -> None:
-        """Send `call` and remember its end; only a cancellation passes on."""
+        """Send `call` and record its result; only a cancellation is raised."""
         self.of[call.number] = None
         try:
             self.of[call.number] = await send(call)
@@ -157,7 +157,7 @@ class Ends:
 
 
 def block(seconds: float) -> None:
-    """Time passes and nobody can run, as when the event loop is busy."""
+    """Let time pass while no task can run, as a busy event loop does."""
     if "asyncio" in sys.modules:
         import asyncio
 
@@ -175,12 +175,12 @@ def block(seconds: float) -> None:
 
 
 async def sleep_until(time: float) -> None:
-    """Until the clock shows `time`."""
+    """Sleep until the clock shows `time`."""
     await anyio.sleep(max(0.0, time - anyio.current_time()))
 
 
 def most_in_a_window(sent: Sequence[float], window: float, spread: float) -> int:
-    """The most requests that a server can see within `window` seconds if their delays differ by up to `spread`."""
+    """Return the most requests that a server can see in `window` seconds if delays differ by up to `spread`."""
     times = sorted(sent)
     most = first = 0
     for last, time in enumerate(times):

@@ -156,7 +156,6 @@ def rewriting(url: str) -> Any:
     async def elsewhere(call: Call, send: Send) -> Reply:
         return await send(call.with_request(evolve(call.request, url=url)))
 
-
     return elsewhere
 
 

@@ -54,7 +54,7 @@ class Deadline:
         )
 
     def close(self) -> None:
-        """End every call, wherever it is: the session is closed."""
+        """End every call, because the session is closed."""
         self._is_closed = True
         for call in self._calls:
             assert call.state.scope is not None

@@ -26,27 +26,27 @@ __all__ = ["ErrorCache"]
 
 _PERIOD = 60.0  # seconds, if the service names none
 _FIRST_PROBE = 60.0  # seconds until a call with on_outage="wait" probes; doubles with each probe
-_LONGEST_PROBE_GAP = 1_800.0
+_LONGEST_PROBE_GAP = 1_800.0  # seconds
 
 
 class ErrorCache:
-    """Step that keeps at most one such reply, for a session and its siblings."""
+    """Step that keeps the latest such reply, for a session and its siblings."""
 
     def __init__(
         self,
-        key: Callable[[], Awaitable[ApiKey | None]],
+        get_key: Callable[[], Awaitable[ApiKey | None]],
         *,
         longest_pause: float,
         events: Dispatcher,
         signals: Signals | None = None,
     ) -> None:
-        self._key = key
+        self._get_key = get_key
         self._longest_pause = longest_pause
         self._events = events
         self._gate = ProbeGate(signals or Signals())
         self._reply: Reply | None = None
         self._failure: ApiError | None = None
-        self._for_key: int | None = None
+        self._for_key: int | None = None  # hash of the key, for an error about the key
         self._probe_gap = _FIRST_PROBE
 
     @property
@@ -112,7 +112,7 @@ class ErrorCache:
         return evolve(reply, headers={**reply.headers, "retry-after": str(left)})
 
     async def _is_for_another_key(self) -> bool:
-        key = await self._key()
+        key = await self._get_key()
         return self._for_key is not None and hash(key) != self._for_key  # another call may have cleared it
 
     def _learn(self, call: Call, reply: Reply) -> None:

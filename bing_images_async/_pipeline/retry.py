@@ -150,8 +150,8 @@ class Retry:
 
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send attempts until one succeeds or is not retried."""
-        counted = 0
-        cost = 0
+        counted = 0  # attempts that count against `RetryPolicy.attempts`
+        cost = 0  # tokens taken for the current retry
         has_resent = False
         while True:
             try:

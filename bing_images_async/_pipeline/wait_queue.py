@@ -106,7 +106,7 @@ class WaitQueue:
             self.wake()
 
     def wake(self) -> None:
-        """Wake the head of the queue, so that it looks at `due()` again."""
+        """Wake the head of the queue, so that it checks `due()` again."""
         head = self.next()
         if head is not None:
             head.wake()

@@ -206,9 +206,7 @@ class Connection:
                     while self._is_writing and self.parser.status is None:
                         await self._receive(_NO_TIMEOUTS)
                 tasks.cancel_scope.cancel()
-        except (
-            BaseExceptionGroup
-        ) as errors:  # from the connection or from the body; the task group has cancelled the rest
+        except BaseExceptionGroup as errors:  # of the connection or the body; the other task is cancelled
             raise errors.exceptions[0] from None
         if reading.cancelled_caught:
             raise httpcore.ReadTimeout

@@ -159,7 +159,7 @@ class ResponseParser:
         self._is_interim = True
         self._interim += 1
         if status == _SWITCHING_PROTOCOLS or status < 100:
-            self._fail(httpcore.RemoteProtocolError(f"The reply has status {status}, for which no request asked."))
+            self._fail(httpcore.RemoteProtocolError(f"The reply has status {status}, which no request asked for."))
         elif self._interim > INTERIM_LIMIT:
             self._fail(_too_large(f"More than {INTERIM_LIMIT} interim replies (1xx) came before the final one", None))
 

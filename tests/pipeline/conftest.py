@@ -1,4 +1,4 @@
-"""Links are tested in virtual time: waiting costs nothing and every figure is exact."""
+"""Fixtures: tests of steps run in virtual time, so that waiting takes no real time and every figure is exact."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bing_images_async.testing import virtual_time
 
 @pytest.fixture
 def anyio_backend(backend: str) -> Any:
-    """Both backends, each with a clock that jumps."""
+    """Return either backend in virtual time."""
     return virtual_time(backend, patience=0.2)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def backend(request: pytest.FixtureRequest) -> Any:
-    """For tests that start the event loop themselves."""
+    """Return the backend, for tests that start the event loop themselves."""
     return request.param

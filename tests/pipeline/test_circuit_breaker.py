@@ -1,4 +1,4 @@
-"""The circuit breaker: it stops sending when the service is down, and finds out early that it is back."""
+"""Circuit breaker: opening, probes, waiting calls, stalls, cancellation."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ from bing_images_async.testing import run
 
 
 @define
-class Broken:
-    """A breaker with its guard, and a far end that is down."""
+class FailingService:
+    """A circuit breaker in front of a service that fails."""
 
     service: ScriptedService = field(factory=lambda: ScriptedService([refused()]))
-    draw: Callable[[], float] = lambda: 1.0  # the gaps in full
+    draw: Callable[[], float] = lambda: 1.0  # gaps without jitter
     record: Record = field(factory=Record)
     breaker: CircuitBreaker = field(init=False)
     send: Send = field(init=False)
@@ -74,9 +74,9 @@ class Broken:
 
 
 @pytest.mark.anyio
-async def test_it_opens_after_ten_failures_in_a_row() -> None:
-    """Then calls fail at once, and say when the next try is due."""
-    it = Broken()
+async def test_breaker_after_ten_failures_in_a_row_opens() -> None:
+    """Later calls fail at once, and their error says when the next attempt is due."""
+    it = FailingService()
     await it.fail(9)
     assert it.breaker.state == "closed"
     await it.fail(1)
@@ -104,9 +104,9 @@ async def test_it_opens_after_ten_failures_in_a_row() -> None:
         (ResponseTooLargeError("bomb"), False),
     ],
 )
-async def test_what_is_a_failure(outcome: Any, opens: bool) -> None:
-    """Trouble that may pass. Whatever else comes, the service is there, and the count starts anew."""
-    it = Broken()
+async def test_breaker_counts_only_transient_failures(outcome: Any, opens: bool) -> None:
+    """Any other result shows that the service is up, and resets the count."""
+    it = FailingService()
     await it.fail(9)
     it.service.script = [outcome]
     await it.fail(1)
@@ -117,9 +117,9 @@ async def test_what_is_a_failure(outcome: Any, opens: bool) -> None:
 
 
 @pytest.mark.anyio
-async def test_cancelled_and_unsent_attempts_are_no_failures() -> None:
-    """Nor do they end a row of them."""
-    it = Broken()
+async def test_cancelled_and_unsent_attempts_do_not_count() -> None:
+    """They do not reset the count either."""
+    it = FailingService()
     await it.fail(9)
     it.service.latency, it.service.unsent = None, [12]
     for _ in range(3):
@@ -133,9 +133,9 @@ async def test_cancelled_and_unsent_attempts_are_no_failures() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_call_that_its_deadline_ends_was_a_failure() -> None:
-    """A black hole opens the circuit even if no attempt has a time limit of its own."""
-    it = Broken(ScriptedService(latency=None))
+async def test_attempt_ended_by_the_deadline_counts_as_failure() -> None:
+    """A service that never answers opens the breaker even without an attempt timeout."""
+    it = FailingService(ScriptedService(latency=None))
     for _ in range(10):
         assert isinstance(await it.outcome(timeout=0.1), DeadlineExceededError)
     assert it.breaker.state == "open"
@@ -144,8 +144,8 @@ async def test_a_call_that_its_deadline_ends_was_a_failure() -> None:
 # --- probing
 
 
-async def _outage(it: Broken, until: float, every: float = 0.05) -> list[float]:
-    """When probes were sent while somebody always calls; from 0, when it opened."""
+async def _outage(it: FailingService, until: float, every: float = 0.05) -> list[float]:
+    """Return the times of probes since the breaker opened, while calls keep coming."""
     await it.fail()
     opened = anyio.current_time()
     while anyio.current_time() < opened + until:
@@ -155,9 +155,9 @@ async def _outage(it: Broken, until: float, every: float = 0.05) -> list[float]:
 
 
 @pytest.mark.anyio
-async def test_gaps_between_probes() -> None:
-    """1, 2, 4, 8 s; from then on an eighth of the outage so far, and never more than 30 s."""
-    probes = await _outage(Broken(), 600.0)
+async def test_probe_gaps_grow_to_an_eighth_of_the_outage() -> None:
+    """1, 2, 4, 8 s, then an eighth of the outage so far, 30 s at most."""
+    probes = await _outage(FailingService(), 600.0)
     gaps = [after - before for before, after in zip([0.0, *probes], probes, strict=False)]
     assert gaps[:4] == pytest.approx([1, 2, 4, 8], abs=0.11)
     for at, gap in zip(probes[:-1], gaps[1:], strict=True):
@@ -169,8 +169,8 @@ async def test_gaps_between_probes() -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=8))
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_gaps_are_jittered(backend: Any, draws: list[float]) -> None:
-    """Each between three quarters of its length and the whole, so that sessions do not probe in step."""
+def test_probe_gaps_are_jittered(backend: Any, draws: list[float]) -> None:
+    """Between three quarters of the gap and the whole, so that sessions do not probe at the same time."""
     drawn = iter(draws)
     used: list[float] = []
 
@@ -178,7 +178,7 @@ def test_gaps_are_jittered(backend: Any, draws: list[float]) -> None:
         used.append(next(drawn, 0.5))
         return used[-1]
 
-    it = Broken(draw=draw)
+    it = FailingService(draw=draw)
     probes = run(_outage, it, 80.0, backend=backend)
     assert len(used) > len(probes) > 5
     gap = 1.0
@@ -188,9 +188,9 @@ def test_gaps_are_jittered(backend: Any, draws: list[float]) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_outage_is_noticed_to_be_over() -> None:
-    """The first success of a probe closes it, and everybody may pass; a new outage starts with a short gap."""
-    it = Broken()
+async def test_successful_probe_closes_the_breaker() -> None:
+    """All calls pass afterwards, and a new outage starts with a short gap."""
+    it = FailingService()
     await _outage(it, 20.0)
     it.service.script = [reply()]
     await anyio.sleep(8)
@@ -206,9 +206,9 @@ async def test_an_outage_is_noticed_to_be_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_one_probe_at_a_time() -> None:
-    """While it is under way the others fail, or wait."""
-    it = Broken()
+async def test_half_open_breaker_has_one_probe() -> None:
+    """Other calls fail or wait meanwhile."""
+    it = FailingService()
     await it.fail()
     it.service.script, it.service.latency = [reply()], 1.0
     await anyio.sleep(1)
@@ -222,9 +222,9 @@ async def test_one_probe_at_a_time() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_probe_takes_no_longer_than_its_gap() -> None:
-    """Two seconds at least: a short outage is noticed to be over though requests vanish without a trace."""
-    it = Broken()
+async def test_probe_times_out_after_its_gap() -> None:
+    """Two seconds at least. Without it the end of an outage without replies would be noticed late."""
+    it = FailingService()
     retry = Retry(RetryPolicy(attempts=1), RetryBudget(), random=lambda: 0.5, events=NOBODY)
     send = chained(retry, restart_aborted, it.breaker, it.breaker.guard, to=it.service)
     await it.fail()
@@ -243,9 +243,9 @@ async def test_a_probe_takes_no_longer_than_its_gap() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_cancelled_probe_hands_over() -> None:
-    """Who waits next probes at once; a probe that its deadline ends has failed."""
-    it, ends = Broken(), Ends()
+async def test_cancelled_probe_is_replaced_by_the_next_waiter() -> None:
+    """The next waiting call probes at once."""
+    it, ends = FailingService(), Ends()
     await it.fail()
     it.service.script, it.service.latency = [reply()], None
     first, second = a_call(on_outage="wait"), a_call(on_outage="wait")
@@ -266,9 +266,9 @@ async def test_a_cancelled_probe_hands_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_probe_that_its_deadline_ends_has_failed() -> None:
-    """The next one comes after the next gap."""
-    it = Broken()
+async def test_probe_ended_by_its_deadline_counts_as_failure() -> None:
+    """The next probe follows after the next gap."""
+    it = FailingService()
     await it.fail()
     it.service.latency = None
     await sleep_until(1.0)
@@ -279,9 +279,9 @@ async def test_a_probe_that_its_deadline_ends_has_failed() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_unsent_probe_hands_over() -> None:
-    """It has found out nothing: the next caller is the probe, at once."""
-    it = Broken()
+async def test_unsent_probe_is_replaced_by_the_next_call() -> None:
+    """It has no result, so the next call is the probe at once."""
+    it = FailingService()
     await it.fail()
     it.service.unsent, it.service.script = [10], [reply()]
     await sleep_until(1.0)
@@ -291,9 +291,9 @@ async def test_an_unsent_probe_hands_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_stale_failure_is_no_probe() -> None:
-    """Requests that were under way when it opened change nothing when they fail; a success closes it."""
-    it = Broken()
+async def test_failure_sent_before_opening_changes_nothing() -> None:
+    """Only the probe may change the gap; a success of any call closes the breaker."""
+    it = FailingService()
     slow = [
         ScriptedService([refused()], latency=0.5, in_flight=it.service.in_flight),
         ScriptedService([reply()], latency=0.7, in_flight=it.service.in_flight),
@@ -312,9 +312,9 @@ async def test_a_stale_failure_is_no_probe() -> None:
 
 
 @pytest.mark.anyio
-async def test_fail_and_wait() -> None:
-    """The one raises at once; the other waits with its clock stopped, however short its timeout."""
-    it, ends = Broken(), Ends()
+async def test_open_breaker_fails_or_holds_calls_by_on_outage() -> None:
+    """A waiting call has its clock paused, however short its timeout is."""
+    it, ends = FailingService(), Ends()
     await it.fail()
     patient = a_call(on_outage="wait", timeout=0.5)
     async with anyio.create_task_group() as tasks:
@@ -328,9 +328,9 @@ async def test_fail_and_wait() -> None:
 
 
 @pytest.mark.anyio
-async def test_who_fails_does_not_probe_before_who_waits() -> None:
-    """The line is older."""
-    it, ends = Broken(), Ends()
+async def test_failing_call_does_not_probe_before_waiting_calls() -> None:
+    """The waiting calls came first."""
+    it, ends = FailingService(), Ends()
     await it.fail()
     waiting = a_call(on_outage="wait")
     async with anyio.create_task_group() as tasks:
@@ -343,9 +343,9 @@ async def test_who_fails_does_not_probe_before_who_waits() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_thousand_waiters_cost_a_probe_each_gap() -> None:
-    """In a minute's outage a handful of requests; afterwards each is served, the first by number first."""
-    it, ends = Broken(), Ends()
+async def test_thousand_waiting_calls_send_one_probe_per_gap() -> None:
+    """After the outage all are served in order."""
+    it, ends = FailingService(), Ends()
     permits = ConcurrencyLimiter(1, it.service.in_flight, NOBODY)
     retry = Retry(RetryPolicy(), RetryBudget(), random=lambda: 0.0, events=NOBODY)
     send = chained(Deadline(), retry, restart_aborted, it.breaker, permits, it.breaker.guard, to=it.service)
@@ -364,8 +364,8 @@ async def test_a_thousand_waiters_cost_a_probe_each_gap() -> None:
 
 
 @pytest.mark.anyio
-async def test_who_waits_further_in_is_turned_back() -> None:
-    """Calls that wait for a permit when it opens are called back, and wait or fail here."""
+async def test_opening_aborts_calls_that_wait_for_a_permit() -> None:
+    """They then wait or fail in the breaker."""
     service, ends = ScriptedService([refused()], latency=0.1), Ends()
     permits = ConcurrencyLimiter(10, service.in_flight, NOBODY)
     breaker = CircuitBreaker(
@@ -392,9 +392,9 @@ async def test_who_waits_further_in_is_turned_back() -> None:
 # --- stalling
 
 
-async def _stalled(latency: float = 0.05) -> Broken:
-    """A service that was quick, and then answers nothing: so many requests are out."""
-    it = Broken(ScriptedService(latency=latency))
+async def _stalled(latency: float = 0.05) -> FailingService:
+    """Return a breaker with `number` unanswered requests to a service that was fast before."""
+    it = FailingService(ScriptedService(latency=latency))
     for _ in range(20):
         await it.send(a_call())
     it.service.latency = None
@@ -403,8 +403,8 @@ async def _stalled(latency: float = 0.05) -> Broken:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("latency", "silence"), [(0.01, 0.25), (0.05, 0.25), (0.2, 1.0)])
-async def test_ten_without_an_answer_hold_the_rest(latency: float, silence: float) -> None:
-    """After five times the usual latency, a quarter of a second at least, nothing more is sent."""
+async def test_ten_unanswered_requests_stall_further_calls(latency: float, silence: float) -> None:
+    """After five times the usual latency, and 0.25 s at least."""
     it = await _stalled(latency)
     began, before = anyio.current_time(), len(it.service.sent)
     async with anyio.create_task_group() as tasks:
@@ -423,8 +423,8 @@ async def test_ten_without_an_answer_hold_the_rest(latency: float, silence: floa
 
 
 @pytest.mark.anyio
-async def test_nine_do_not() -> None:
-    """They may be slow; the tenth decides."""
+async def test_nine_unanswered_requests_do_not_stall() -> None:
+    """They may only be slow."""
     it = await _stalled()
     before = len(it.service.sent)
     async with anyio.create_task_group() as tasks:
@@ -442,8 +442,8 @@ async def test_nine_do_not() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("how", ["answer", "cancel", "outage"])
-async def test_a_stall_ends(how: str) -> None:
-    """With an answer, when none is on the wire any more, or when ten failures say that it is an outage."""
+async def test_stall_ends_with_an_answer_or_an_end_of_all_requests(how: str) -> None:
+    """Or when ten failures open the breaker."""
     it, ends = await _stalled(), Ends()
     before = len(it.service.sent)
     it.service.latency = {"answer": 5.0, "cancel": None, "outage": 5.0}[how]
@@ -467,8 +467,8 @@ async def test_a_stall_ends(how: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_who_fails_has_no_time_for_a_stall() -> None:
-    """Its clock runs on; the error names what it waited for."""
+async def test_stall_counts_against_the_deadline_of_failing_calls() -> None:
+    """The error names the reason for waiting."""
     it = await _stalled()
     async with anyio.create_task_group() as tasks:
         for _ in range(10):
@@ -481,8 +481,8 @@ async def test_who_fails_has_no_time_for_a_stall() -> None:
 
 
 @pytest.mark.anyio
-async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
-    """A stall, too, is looked for at the last moment."""
+async def test_stall_aborts_calls_right_before_they_are_sent() -> None:
+    """They may have waited for a permit since the first check."""
     it = await _stalled()
     permits = ConcurrencyLimiter(10, it.service.in_flight, NOBODY)
     send = chained(restart_aborted, it.breaker, permits, it.breaker.guard, to=it.service)
@@ -501,7 +501,7 @@ async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
         tasks.start_soon(send, a_call())  # waits for a permit
         await anyio.sleep(2)
         assert permits.waiting == 1
-        one.cancel()  # and gets this one's
+        one.cancel()  # and gets the permit of `one`
         await anyio.sleep(2)
         assert (len(it.service.sent) - before, permits.in_use, permits.waiting) == (10, 9, 0)
         tasks.cancel_scope.cancel()
@@ -512,7 +512,7 @@ async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
 
 @asynccontextmanager
 async def _waiting() -> AsyncIterator[Any]:
-    it, ends = Broken(), Ends()
+    it, ends = FailingService(), Ends()
     await it.fail()
     it.service.script, it.service.latency = [reply()], 0.1
     behind = a_call(on_outage="wait")
@@ -536,6 +536,6 @@ async def _waiting() -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
-def test_cancelling_at_any_step_leaves_no_shut_gate(backend: Any, by: Any) -> None:
-    """Waiting, about to probe, or probing: who is behind takes over."""
+def test_cancellation_at_any_step_leaves_no_probe_behind(backend: Any, by: Any) -> None:
+    """The next waiting call becomes the probe."""
     assert cancel_everywhere(_waiting, by=by, backend=backend) >= 4

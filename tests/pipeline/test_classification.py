@@ -1,4 +1,4 @@
-"""What an attempt's end means, for every link the same."""
+"""Classification of replies and errors, for each status and error class."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def coded(status: int, sub_code: str) -> Reply:
 
 
 @pytest.mark.parametrize("status", range(100, 600))
-def test_every_status(status: int) -> None:
-    """2xx with a body is a success; of the rest, only what may pass is transient, and only 429 a throttle."""
+def test_each_status_has_one_classification(status: int) -> None:
+    """2xx with a body is a success, 429 is throttling, and some other statuses are transient."""
     failure = a_failure(reply(status, b"{}"))
     assert (failure is None) == (200 <= status < 300)
     if failure is not None:
@@ -50,8 +50,8 @@ def test_every_status(status: int) -> None:
 
 
 @given(st.integers(400, 599), st.integers(0, 999))
-def test_every_status_with_a_time(status: int, after: int) -> None:
-    """A 503 that says when to come back is a throttle, and then no trouble of the service's."""
+def test_503_with_retry_after_is_throttling(status: int, after: int) -> None:
+    """And then it is not a transient failure."""
     failure = a_failure(throttled(after, status=status))
     assert classification.is_throttle(failure) == (status in {429, 503})
     assert classification.is_transient(failure, "search") == (status in TRANSIENT - {503})
@@ -63,8 +63,8 @@ def test_every_status_with_a_time(status: int, after: int) -> None:
     [(ABUSE, SuspectedAbuseError), (reply(200, b" \r\n"), SuspectedAbuseError), (QUOTA, QuotaExhaustedError),
      (throttled(), RateLimitedError), (reply(500), ServerError), (reply(301), ApiError)],
 )  # fmt: skip
-def test_failures_have_their_class(answer: Reply, kind: type[ApiError]) -> None:
-    """Links tell them apart by it."""
+def test_failure_of_returns_the_error_class(answer: Reply, kind: type[ApiError]) -> None:
+    """Steps use the class."""
     assert type(a_failure(answer)) is kind
 
 
@@ -80,8 +80,8 @@ def test_failures_have_their_class(answer: Reply, kind: type[ApiError]) -> None:
         (UnexpectedRedirectError("elsewhere"), False),
     ],
 )
-def test_errors_without_a_reply(failure: Any, expected: bool) -> None:
-    """The network's trouble may pass; what came and is wrong stays so."""
+def test_only_network_errors_are_transient(failure: Any, expected: bool) -> None:
+    """A reply that cannot be read stays unreadable."""
     assert classification.is_transient(failure, "search") is expected
     assert classification.is_throttle(failure) is False
 
@@ -96,19 +96,19 @@ def test_errors_without_a_reply(failure: Any, expected: bool) -> None:
         ("trending", "UnexpectedError", True),
     ],
 )
-def test_what_the_service_will_never_do(endpoint: str, sub_code: str, expected: bool) -> None:
-    """500 NotImplemented, and trending for a market that has none, are no passing trouble."""
+def test_permanent_500_errors_are_not_transient(endpoint: str, sub_code: str, expected: bool) -> None:
+    """NotImplemented, and trending in a market without data."""
     assert classification.is_transient(a_failure(coded(500, sub_code)), endpoint) is expected
 
 
-def test_a_pause_of_its_own() -> None:
-    """A 429 that names no time means one second; one of zero means zero."""
+def test_pause_without_retry_after_is_one_second() -> None:
+    """`Retry-After: 0` means no pause."""
     assert classification.pause_of(a_failure(throttled())) == 1.0
     assert classification.pause_of(a_failure(throttled(0))) == 0.0
 
 
-def test_each_reply_is_judged_once() -> None:
-    """Five links ask; the body is read once. Another reply is judged anew."""
+def test_failure_of_parses_each_reply_once() -> None:
+    """Five steps call it."""
     call = Call("search", Request("GET", "https://api.example/"))
     bad = reply(500)
     first = classification.failure_of(call, bad)
@@ -119,8 +119,8 @@ def test_each_reply_is_judged_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_sent_and_failed() -> None:
-    """Unsent and cancelled attempts say nothing; one cut off by the call's own deadline is a timeout."""
+async def test_was_sent_and_failed_ignores_unsent_and_cancelled_attempts() -> None:
+    """A cancellation by the call's own deadline is a timeout."""
     call = a_call(timeout=5)
     assert classification.was_sent_and_failed(call, refused()) is False
     call.state.sent = 0.0

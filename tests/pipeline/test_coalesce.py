@@ -1,4 +1,4 @@
-"""Single flight: equal requests at the same time are one."""
+"""Coalescing: identical concurrent calls share one request."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def a_retry() -> Retry:
 
 
 @pytest.mark.anyio
-async def test_one_request_for_all() -> None:
-    """Ten equal calls share one answer, and what it took; the eleventh, afterwards, asks anew."""
+async def test_identical_calls_share_one_request() -> None:
+    """Reply and attempts are shared; a later call sends its own request."""
     service = ScriptedService([reply(500), reply()], latency=1.0)
     step = Coalesce()
     send = chained(step, a_retry(), to=service)
@@ -47,7 +47,7 @@ async def test_one_request_for_all() -> None:
     ends = await together(send, *calls)
     assert [ends[call] for call in calls] == [reply()] * 10
     assert len(service.sent) == 2
-    assert all(call.state.attempts == calls[0].attempts for call in calls)
+    assert all(call.attempts == calls[0].attempts for call in calls)
     assert [attempt.status for attempt in calls[9].attempts] == [500, 200]
     assert calls[9].state.waited == {"another call's answer": pytest.approx(2.05 - 0.09)}
     await send(shared())
@@ -65,16 +65,16 @@ async def test_one_request_for_all() -> None:
         {"coalesce": False},
     ],
 )
-async def test_what_differs_is_not_shared(other: dict[str, Any]) -> None:
-    """Another question, another way of waiting, or the wish to be alone."""
+async def test_different_calls_are_not_shared(other: dict[str, Any]) -> None:
+    """They differ in request, `on_outage`, priority or `coalesce`."""
     service = ScriptedService(latency=1.0)
     await together(chained(Coalesce(), to=service), shared(), a_call(**{"coalesce": True, **other}))
     assert len(service.sent) == 2
 
 
 @pytest.mark.anyio
-async def test_uploads_are_never_shared() -> None:
-    """Comparing megabytes is no saving."""
+async def test_uploads_are_not_shared() -> None:
+    """Comparing megabytes would take longer."""
     service, upload = ScriptedService(latency=1.0), Upload("boat.jpg", b"same")
     calls = [call.with_request(evolve(call.request, upload=upload)) for call in (shared(), shared())]
     await together(chained(Coalesce(), to=service), *calls)
@@ -82,8 +82,8 @@ async def test_uploads_are_never_shared() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_follower_that_is_cancelled_concerns_nobody() -> None:
-    """The others get their answer."""
+async def test_cancelled_follower_does_not_affect_others() -> None:
+    """They get the reply."""
     service, leader, follower = ScriptedService(latency=1.0), shared(), shared()
     send = chained(Coalesce(), to=service)
 
@@ -101,8 +101,8 @@ async def test_a_follower_that_is_cancelled_concerns_nobody() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_leader_that_is_cancelled_is_followed_by_another() -> None:
-    """One of the others sends a request of its own, for all that are left."""
+async def test_cancelled_leader_is_replaced_by_a_follower() -> None:
+    """It sends one new request for all that remain."""
     service, step, followers = ScriptedService(latency=1.0), Coalesce(), [shared() for _ in range(5)]
     send = chained(step, to=service)
 
@@ -120,8 +120,8 @@ async def test_a_leader_that_is_cancelled_is_followed_by_another() -> None:
 
 
 @pytest.mark.anyio
-async def test_errors_are_shared_as_copies() -> None:
-    """The same words for each, and an object for each: what one does to its own, no other sees."""
+async def test_shared_errors_are_copies() -> None:
+    """A change of one does not affect the others."""
     service, calls = ScriptedService([refused()], latency=1.0), [shared() for _ in range(3)]
     ends = await together(chained(Coalesce(), a_retry(), to=service), *calls)
     errors = [ends[call] for call in calls]
@@ -134,8 +134,8 @@ async def test_errors_are_shared_as_copies() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_reason_is_shared_with_the_reply() -> None:
-    """Followers learn as well why nobody tried again."""
+async def test_reason_is_shared_with_the_reply() -> None:
+    """Followers also need the reason why it was not retried."""
     calls = [shared(), shared()]
     await together(chained(Coalesce(), a_retry(), to=ScriptedService([reply(500)], latency=1.0)), *calls)
     assert [call.state.reason for call in calls] == ["attempts"] * 2
@@ -143,8 +143,8 @@ async def test_the_reason_is_shared_with_the_reply() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("script", [[throttled(5), reply()], [refused(), reply()]])
-async def test_the_leaders_deadline_is_its_own(script: Any) -> None:
-    """A call with more time does not give up because one with less had to."""
+async def test_deadline_of_the_leader_does_not_end_followers(script: Any) -> None:
+    """They may have more time."""
     service, hasty, patient = ScriptedService(script, latency=1.0), shared(timeout=1.02), shared(timeout=20)
     retry = Retry(RetryPolicy(base=10, cap=10), RetryBudget(), random=lambda: 0.5, events=NOBODY)
     ends = await together(chained(Deadline(), Coalesce(), retry, to=service), hasty, patient)
@@ -155,8 +155,8 @@ async def test_the_leaders_deadline_is_its_own(script: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_refused_leader_is_refused_alone() -> None:
-    """`DeadlineExceededError` is about one call's time."""
+async def test_deadline_error_is_not_shared() -> None:
+    """`DeadlineExceededError` concerns one call only."""
     service = ScriptedService(latency=1.0)
 
     async def crowded(call: Call, send: Any) -> Any:
@@ -171,15 +171,15 @@ async def test_a_refused_leader_is_refused_alone() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_strangers_error_is_not_shared() -> None:
-    """What a user's middleware raises is its own; each call meets it for itself."""
+async def test_error_of_middleware_is_not_shared() -> None:
+    """Each call gets its own."""
     calls = [shared(), shared()]
     ends = await together(chained(Coalesce(), to=ScriptedService([ValueError("mine")], latency=1.0)), *calls)
     assert all(isinstance(ends[call], ValueError) for call in calls)
 
 
-class _Leading:
-    """A leader with two followers; it is cancelled at any step."""
+class _LeaderScenario:
+    """A leader with two followers; the leader is cancelled."""
 
     def __init__(self) -> None:
         self.service, self.step, self.ends = ScriptedService(latency=1.0), Coalesce(), Ends()
@@ -198,8 +198,8 @@ class _Leading:
 
 
 @asynccontextmanager
-async def _followed() -> AsyncIterator[_Leading]:
-    scenario = _Leading()
+async def _followed() -> AsyncIterator[_LeaderScenario]:
+    scenario = _LeaderScenario()
 
     async def follow(call: Call) -> None:
         await anyio.sleep(0.5)
@@ -212,6 +212,6 @@ async def _followed() -> AsyncIterator[_Leading]:
 
 
 @pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
-def test_cancelling_the_leader_at_any_step(backend: Any, by: Any) -> None:
-    """The followers get an answer, from one more request at most."""
+def test_cancellation_of_the_leader_at_any_step_costs_one_request_at_most(backend: Any, by: Any) -> None:
+    """The followers get a reply."""
     assert cancel_everywhere(_followed, by=by, backend=backend) >= 2

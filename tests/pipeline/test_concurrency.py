@@ -1,4 +1,4 @@
-"""ConcurrencyLimiter: never more at once than allowed, in order, and as many as the service bears."""
+"""Concurrency limit: never exceeded, granted in order, adapted to congestion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def limiter(number: int, service: ScriptedService, events: Dispatcher = NOBODY) 
     return ConcurrencyLimiter(number, service.in_flight, events)
 
 
-# --- the limit, and the line before it
+# --- the limit and the queue
 
 
 @frozen
@@ -58,8 +58,8 @@ ARRIVALS = st.lists(
 @BACKENDS
 @settings(deadline=None, max_examples=80)
 @given(limit=st.integers(1, 12), arrivals=ARRIVALS)
-def test_never_above_the_limit(backend: Any, limit: int, arrivals: list[Arrival]) -> None:
-    """Whoever comes, fails or is cancelled: at most so many at once, first come first served, all given back."""
+def test_limit_is_never_exceeded_and_permits_are_returned(backend: Any, limit: int, arrivals: list[Arrival]) -> None:
+    """Whatever mix of calls comes, fails or is cancelled; in order of call numbers."""
     granted: list[Call] = []
     busy = 0
 
@@ -95,15 +95,15 @@ def test_never_above_the_limit(backend: Any, limit: int, arrivals: list[Arrival]
 
     run(main, backend=backend)
     for priority in ("interactive", "bulk"):
-        # Those that were granted in one moment start in any order (trio shuffles them).
+        # Calls that were granted at the same time start in any order (trio shuffles them).
         kind = sorted((call.state.sent or 0.0, call.number) for call in granted if call.priority == priority)
         numbers = [number for _, number in kind]
         assert numbers == sorted(numbers)
 
 
 @pytest.mark.anyio
-async def test_a_retry_keeps_its_place() -> None:
-    """ConcurrencyLimiter go by the number of the call."""
+async def test_retry_keeps_its_place_in_the_queue() -> None:
+    """The queue is ordered by call number."""
     service = ScriptedService(latency=1.0)
     step = limiter(1, service)
     first, second, third, fourth = (a_call() for _ in range(4))
@@ -115,7 +115,7 @@ async def test_a_retry_keeps_its_place() -> None:
     assert service.calls == [fourth, first, second, third]
 
 
-class _Waiting:
+class _WaitingScenario:
     """A call that waits for the only permit, between two others."""
 
     def __init__(self) -> None:
@@ -136,8 +136,8 @@ class _Waiting:
 
 
 @asynccontextmanager
-async def _between_others() -> AsyncIterator[_Waiting]:
-    scenario = _Waiting()
+async def _between_others() -> AsyncIterator[_WaitingScenario]:
+    scenario = _WaitingScenario()
     async with anyio.create_task_group() as tasks:
         for number in (0, 2):
             tasks.start_soon(scenario.step, scenario.calls[number], scenario.service)
@@ -146,8 +146,8 @@ async def _between_others() -> AsyncIterator[_Waiting]:
 
 
 @WAYS
-def test_cancelling_at_any_step_loses_no_permit(backend: Any, by: Any) -> None:
-    """At the moment of the grant, too: what cannot be used is handed on."""
+def test_cancellation_at_any_step_loses_no_permit(backend: Any, by: Any) -> None:
+    """Also at the moment of the grant."""
     for seed in range(5):
         assert cancel_everywhere(_between_others, by=by, backend=backend, seed=seed) >= 3
 
@@ -167,8 +167,8 @@ async def _ten_thousand_give_up() -> float:
 
 
 @BACKENDS
-def test_ten_thousand_give_up_in_few_steps(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is left of them, and the line was not gone through once for each."""
+def test_cancelling_ten_thousand_waiters_takes_linear_steps(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue must not be searched once for each."""
     tidied: list[int] = []
     compact = WaitQueue._compact
 
@@ -185,16 +185,16 @@ def test_ten_thousand_give_up_in_few_steps(backend: Any, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 @BACKENDS
-def test_ten_thousand_give_up_in_a_second(backend: Any) -> None:
-    """Measured."""
+def test_cancelling_ten_thousand_waiters_takes_a_second_at_most(backend: Any) -> None:
+    """Measured in processor time."""
     seconds = min(run(_ten_thousand_give_up, backend=backend) for _ in range(3))
     print(f"10,000 queued calls cancelled on {backend}: {seconds:.2f} s")
     assert seconds < 1.0
 
 
 @pytest.mark.anyio
-async def test_the_gate_can_turn_everybody_back() -> None:
-    """Those who wait; not those who have a permit."""
+async def test_abort_ends_waiting_calls_only() -> None:
+    """Calls with a permit are already past this step."""
     service, ends = ScriptedService(latency=1.0), Ends()
     step = limiter(2, service)
     calls = [a_call() for _ in range(5)]
@@ -208,8 +208,8 @@ async def test_the_gate_can_turn_everybody_back() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_deadline_names_the_permit() -> None:
-    """A call whose time ran out in the line says what it waited for."""
+async def test_deadline_error_names_the_permit() -> None:
+    """The message tells which limit is too low."""
     service = ScriptedService(latency=10.0)
     step = limiter(1, service)
     async with anyio.create_task_group() as tasks:
@@ -227,8 +227,8 @@ async def test_a_deadline_names_the_permit() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("limit", "for_bulk"), [(8, 7), (7, 7), (1, 1)])
-async def test_one_permit_is_spared_for_interactive_calls(limit: int, for_bulk: int) -> None:
-    """From eight on; a web request then goes at once, though the nightly job has taken all it can get."""
+async def test_one_permit_of_eight_is_reserved_for_interactive_calls(limit: int, for_bulk: int) -> None:
+    """An interactive call then starts at once while bulk calls use all others."""
     service = ScriptedService(latency=1.0)
     step = limiter(limit, service)
     async with anyio.create_task_group() as tasks:
@@ -243,8 +243,8 @@ async def test_one_permit_is_spared_for_interactive_calls(limit: int, for_bulk: 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("limit", [1, 4, 8, 20])
-async def test_bulk_calls_get_one_in_ten(limit: int) -> None:
-    """However many interactive calls there are: that much is theirs as long as they wait."""
+async def test_bulk_calls_get_one_grant_in_ten(limit: int) -> None:
+    """So that interactive calls cannot block them."""
     service = ScriptedService(latency=1.0)
     step = limiter(limit, service)
     async with anyio.create_task_group() as tasks:
@@ -257,13 +257,13 @@ async def test_bulk_calls_get_one_in_ten(limit: int) -> None:
         for _ in range(200):
             tasks.start_soon(step, a_call(), service)
     order = "".join(call.priority[0] for call in service.calls[limit:])
-    # Those who are granted at one moment are sent in any order.
+    # Calls that are granted at the same time are sent in any order.
     assert order[:100].count("b") == pytest.approx(10, abs=limit // 10 + 1)
 
 
 @pytest.mark.anyio
-async def test_the_spare_permit_counts_too() -> None:
-    """Bulk calls whose permits are all taken for long get the spare one after nine others had it."""
+async def test_reserved_permit_counts_for_the_share_of_bulk() -> None:
+    """If all other permits are in use for long, a bulk call gets it after nine interactive ones."""
     silent, service = ScriptedService(latency=None), ScriptedService()
     step = limiter(8, silent)
     async with anyio.create_task_group() as tasks:
@@ -279,11 +279,11 @@ async def test_the_spare_permit_counts_too() -> None:
         tasks.cancel_scope.cancel()
 
 
-# --- how many the service bears
+# --- congestion
 
 
 async def _attempts(step: ConcurrencyLimiter, service: ScriptedService, outcomes: str) -> None:
-    """One after another: `.` succeeds, `x` fails."""
+    """Run attempts one after another: `.` succeeds, `x` fails."""
     for outcome in outcomes:
         service.script = [refused() if outcome == "x" else reply()]
         call = a_call()
@@ -300,16 +300,16 @@ async def _attempts(step: ConcurrencyLimiter, service: ScriptedService, outcomes
     [
         (64, "x" * 12, 64),  # 12 of the last 64: not above a fifth
         (64, "x" * 13, 44),
-        (20, "....x" * 50, 20),  # a fifth, for ever
+        (20, "....x" * 50, 20),  # exactly a fifth
         (20, "...x" * 5, 14),
         (10, "x" * 4, 10),  # the window has 20 attempts at least
         (10, "x" * 5, 7),
         (10, "x" * 10, 4),  # 4.9
-        (10, "x" * 50, 4),  # never below
+        (10, "x" * 50, 4),  # the minimum
         (3, "x" * 50, 3),
     ],
 )
-async def test_congestion_cuts(most: int, outcomes: str, limit: int) -> None:
+async def test_congestion_cuts_the_limit(most: int, outcomes: str, limit: int) -> None:
     """C ← max(4, 0.7·C) when more than 20 % of the last max(20, C) attempts failed."""
     service = ScriptedService(latency=0.001)
     step = limiter(most, service)
@@ -318,8 +318,8 @@ async def test_congestion_cuts(most: int, outcomes: str, limit: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_one_cut_per_epoch() -> None:
-    """What was sent before the cut says nothing about the time after it."""
+async def test_failures_sent_before_a_cut_do_not_cut_again() -> None:
+    """They say nothing about the new limit."""
     record = Record()
     service, ends = ScriptedService([refused()], latency=1.0), Ends()
     step = limiter(64, service, Dispatcher([record]))
@@ -330,8 +330,8 @@ async def test_one_cut_per_epoch() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_cut_is_heeded_by_those_who_wait() -> None:
-    """Nobody is granted a permit before there are fewer in use than there are now."""
+async def test_cut_holds_back_waiting_calls() -> None:
+    """No permit is granted until fewer are in use than the new limit."""
     silent = ScriptedService(latency=None)
     step = limiter(10, silent)
     scopes = [anyio.CancelScope() for _ in range(8)]
@@ -360,7 +360,7 @@ async def test_a_cut_is_heeded_by_those_who_wait() -> None:
 
 
 @pytest.mark.anyio
-async def test_queueing_may_be_nobodys_time() -> None:
+async def test_queueing_can_be_excluded_from_the_deadline() -> None:
     """For calls of a fan-out the clock starts with the permit."""
     service, ends = ScriptedService(latency=5.0), Ends()
     step = limiter(1, service)
@@ -388,8 +388,8 @@ async def test_queueing_may_be_nobodys_time() -> None:
         (ConnectionFailedError("certificate", retryable=False), False),
     ],
 )
-async def test_what_counts_as_congestion(outcome: Any, counts: bool) -> None:
-    """Timeouts, resets and 5xx; what is throttled or refused is not."""
+async def test_congestion_counts_transient_failures_only(outcome: Any, counts: bool) -> None:
+    """Timeouts, resets and 5xx, but no throttling and no 4xx."""
     service, ends = ScriptedService([outcome]), Ends()
     step = limiter(10, service)
     for _ in range(5):
@@ -399,8 +399,8 @@ async def test_what_counts_as_congestion(outcome: Any, counts: bool) -> None:
 
 
 @pytest.mark.anyio
-async def test_cancelled_attempts_do_not_count() -> None:
-    """Neither for nor against; but one that its own deadline cuts off is a timeout."""
+async def test_cancelled_attempts_do_not_count_as_congestion() -> None:
+    """An end by the own deadline is a timeout and counts."""
     service = ScriptedService(latency=None)
     step = limiter(10, service)
     for _ in range(10):
@@ -414,8 +414,8 @@ async def test_cancelled_attempts_do_not_count() -> None:
 
 
 @pytest.mark.anyio
-async def test_success_grows() -> None:
-    """One more after C successes while at least half are on the wire, never above the maximum, and observers know."""
+async def test_successes_raise_the_limit() -> None:
+    """By one after C successes while at least half of the permits are in flight; observers get an event."""
     record = Record()
     service = ScriptedService(latency=0.01)
     step = limiter(10, service, Dispatcher([record]))
@@ -423,7 +423,7 @@ async def test_success_grows() -> None:
     assert step.limit == 7
 
     service.script = [reply()]
-    service.in_flight.requests = 5  # others, under way all the time
+    service.in_flight.requests = 5  # other requests
     for expected in [7] * 6 + [8] * 8 + [9] * 9 + [10] * 30:
         await step(a_call(), service)
         assert step.limit == expected
@@ -431,8 +431,8 @@ async def test_success_grows() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_idle_session_does_not_grow() -> None:
-    """Successes say nothing about more load while less than half of the permits are used."""
+async def test_successes_at_low_load_do_not_raise_the_limit() -> None:
+    """They say nothing about a higher load."""
     service = ScriptedService(latency=0.01)
     step = limiter(10, service)
     await _attempts(step, service, "x" * 5)
@@ -444,8 +444,8 @@ async def test_an_idle_session_does_not_grow() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_failure_now_and_then_does_not_stop_the_growth() -> None:
-    """At 5 % faults the limit finds its way back to the top."""
+async def test_few_failures_do_not_stop_growth() -> None:
+    """With 5 % failures the limit returns to its maximum."""
     service = ScriptedService(latency=0.001)
     step = limiter(64, service)
     await _attempts(step, service, "x" * 13)
@@ -456,8 +456,8 @@ async def test_a_failure_now_and_then_does_not_stop_the_growth() -> None:
 
 
 @pytest.mark.anyio
-async def test_growth_lets_the_next_one_in() -> None:
-    """A call that waits has the new permit at once."""
+async def test_raised_limit_grants_a_waiting_call_at_once() -> None:
+    """It must not wait for the end of another call."""
     service = ScriptedService(latency=0.001)
     step = limiter(10, service)
     await _attempts(step, service, "x" * 5)

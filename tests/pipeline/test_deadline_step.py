@@ -1,4 +1,4 @@
-"""The deadline as a link: when it ends a call, and when its clock stands still."""
+"""Deadline step: when it ends a call, and when its clock is paused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 def holding(seconds: float, *, clock_stops: bool, what: str = "breaker") -> Any:
-    """A link that makes each call wait."""
+    """Return a step that makes each call wait."""
 
     async def step(call: Call, send: Any) -> Any:
         with call.waiting(what, clock_stops=clock_stops):
@@ -28,8 +28,8 @@ def holding(seconds: float, *, clock_stops: bool, what: str = "breaker") -> Any:
 
 
 @pytest.mark.parametrize(("timeout", "ends"), [(0.5, False), (1.5, True), (None, True)])
-async def test_it_ends_calls_in_time(timeout: float | None, ends: bool) -> None:
-    """At the deadline and not before; without one, never."""
+async def test_deadline_ends_the_call(timeout: float | None, ends: bool) -> None:
+    """At its time exactly; without a deadline never."""
     send, call = chained(Deadline(), to=ScriptedService(latency=1.0)), a_call(timeout=timeout)
     if ends:
         assert await send(call) == reply()
@@ -39,22 +39,22 @@ async def test_it_ends_calls_in_time(timeout: float | None, ends: bool) -> None:
     assert (caught.value.waited_for, anyio.current_time()) == ("the service", 0.5)
 
 
-async def test_it_says_what_was_waited_for() -> None:
-    """The thing that the call was waiting for when its time ran out."""
+async def test_error_names_the_reason_for_waiting() -> None:
+    """`waited_for` and the message."""
     with pytest.raises(DeadlineExceededError, match="permit") as caught:
         await chained(Deadline(), holding(9, clock_stops=False, what="permit"), to=ScriptedService())(a_call(timeout=1))
     assert caught.value.waited_for == "permit"
 
 
-async def test_somebody_elses_cancellation_passes() -> None:
-    """It is no timeout."""
+async def test_outer_cancellation_is_not_a_timeout() -> None:
+    """It must reach the scope that it belongs to."""
     with anyio.move_on_after(1) as scope:
         await chained(Deadline(), to=ScriptedService(latency=None))(a_call(timeout=5))
     assert scope.cancelled_caught
 
 
-async def test_the_clock_paused_still_at_a_gate() -> None:
-    """What is left of the time afterwards is what was left before."""
+async def test_paused_clock_keeps_the_remaining_time() -> None:
+    """A probe gate pauses it."""
     call = a_call(timeout=2)
     send = chained(Deadline(), holding(100, clock_stops=True), to=ScriptedService(latency=None))
     with pytest.raises(DeadlineExceededError):
@@ -63,8 +63,8 @@ async def test_the_clock_paused_still_at_a_gate() -> None:
     assert call.state.waited == {"breaker": pytest.approx(100.0)}
 
 
-async def test_a_pause_moves_the_deadlines_of_those_who_wait_for_outages() -> None:
-    """By its length; other calls keep theirs; those who come later get what is left of it."""
+async def test_pause_moves_deadlines_of_waiting_calls() -> None:
+    """By its length, or by the rest of it for later calls; calls with `on_outage="fail"` keep theirs."""
     deadline, ends = Deadline(), Ends()
     send = chained(deadline, to=ScriptedService(latency=None))
     ended: dict[str, float] = {}
@@ -81,7 +81,7 @@ async def test_a_pause_moves_the_deadlines_of_those_who_wait_for_outages() -> No
         await sleep_until(5.0)
         tasks.start_soon(run, "comes later", "wait")
         await sleep_until(8.0)
-        deadline.pause(3)  # longer by that much
+        deadline.pause(3)  # moves the deadline
         await sleep_until(9.0)
         tasks.start_soon(run, "comes last", "wait")
     assert ended == {
@@ -93,8 +93,8 @@ async def test_a_pause_moves_the_deadlines_of_those_who_wait_for_outages() -> No
     assert deadline._waiting == set()
 
 
-async def test_a_pause_does_not_start_a_clock_that_stands() -> None:
-    """While a gate holds a call, a pause may move its deadline; the time still does not count."""
+async def test_pause_keeps_a_paused_clock_paused() -> None:
+    """A probe gate may hold the call during a pause of the service."""
     deadline = Deadline()
     call = a_call(timeout=2, on_outage="wait")
     send = chained(deadline, holding(100, clock_stops=True), to=ScriptedService())
@@ -106,8 +106,8 @@ async def test_a_pause_does_not_start_a_clock_that_stands() -> None:
     assert call.state.sent == pytest.approx(100.0)
 
 
-async def test_what_cannot_be_afforded_is_refused() -> None:
-    """A wait that would end too late is not begun."""
+async def test_afford_refuses_a_wait_beyond_the_deadline() -> None:
+    """At once, without waiting."""
     await anyio.sleep(10)
     call = a_call(timeout=3)
     call.afford(3.0, "rate_limit")

@@ -1,4 +1,4 @@
-"""Latches: what the service said once, later calls need not ask."""
+"""Error cache: replies from memory while the service would refuse every call."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DENIED = reply(401, b'{"error": {"code": "401", "message": "Access denied due to
 
 @define
 class Keys:
-    """The key of this moment, and how long it takes to find out."""
+    """A key that changes, and the time it takes to get it."""
 
     now: str = "first"
     takes: float = 0.0
@@ -63,7 +63,7 @@ class Keys:
 
 @define
 class CachedErrors:
-    """A latch, its guard, and the far end."""
+    """An error cache in front of a scripted service."""
 
     service: ScriptedService
     keys: Keys = field(factory=Keys)
@@ -82,7 +82,7 @@ class CachedErrors:
 
 
 def said(answer: Reply) -> tuple[int, bytes]:
-    """What an answer says but for the time that is left, which goes down."""
+    """Return a reply without its headers, because `Retry-After` decreases."""
     return answer.status, answer.body
 
 
@@ -103,8 +103,8 @@ LASTING = [
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("answer", "name", "period"), LASTING)
-async def test_later_calls_get_the_same_answer(answer: Reply, name: str, period: float) -> None:
-    """Without asking, until `Retry-After` or a minute is over; then one call asks, and its success releases."""
+async def test_lasting_error_is_returned_without_sending(answer: Reply, name: str, period: float) -> None:
+    """Until `Retry-After` or a minute is over; then one call probes, and its success clears the cache."""
     it = CachedErrors(ScriptedService([answer, reply()]))
     await it.send(a_call())
     assert it.cache.error == name
@@ -126,8 +126,8 @@ async def test_later_calls_get_the_same_answer(answer: Reply, name: str, period:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [reply(400), reply(403), reply(404), reply(410), reply(500), throttled(60), reply()])
-async def test_other_answers_do_not_latch(answer: Reply) -> None:
-    """Each of these may be about one request only, or is soon over."""
+async def test_other_replies_are_not_cached(answer: Reply) -> None:
+    """They concern one request only, or pass soon."""
     it = CachedErrors(ScriptedService([answer]))
     for _ in range(3):
         await it.send(a_call())
@@ -138,8 +138,8 @@ async def test_other_answers_do_not_latch(answer: Reply) -> None:
 @pytest.mark.parametrize(
     ("answer", "releases"), [(DENIED, True), (QUOTA, True), (ABUSE, False), (throttled(61), False)]
 )
-async def test_another_key_releases(answer: Reply, releases: bool) -> None:
-    """What is about the key ends with it; a suspicion or a pause is about more."""
+async def test_another_key_clears_errors_about_the_key(answer: Reply, releases: bool) -> None:
+    """Abuse and pauses concern more than the key."""
     it = CachedErrors(ScriptedService([answer, reply()]))
     await it.send(a_call())
     it.keys.now = "second"
@@ -149,8 +149,8 @@ async def test_another_key_releases(answer: Reply, releases: bool) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_key_that_takes_time_releases_once() -> None:
-    """Several calls may find out at the same time that the key is another: that is one change."""
+async def test_slow_key_clears_the_cache_once() -> None:
+    """Several calls may find the new key at the same time."""
     it = CachedErrors(ScriptedService([DENIED, reply()]))
     await it.send(a_call())
     it.keys.now, it.keys.takes = "second", 1.0
@@ -162,8 +162,8 @@ async def test_a_key_that_takes_time_releases_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_news_is_told_once() -> None:
-    """Of many refusals that were under way at the same time observers hear one; of a probe's they hear again."""
+async def test_one_event_per_error() -> None:
+    """Also if many requests in flight get it; a failed probe emits another event."""
     it = CachedErrors(ScriptedService([DENIED], latency=1.0))
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -174,8 +174,8 @@ async def test_news_is_told_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_only_one_probe_at_a_time() -> None:
-    """While it is under way the others get the remembered answer; if it fails the same way, all waits anew."""
+async def test_one_probe_at_a_time() -> None:
+    """Other calls get the cached error; if the probe gets it too, the period starts again."""
     it, ends = CachedErrors(ScriptedService([DENIED], latency=1.0)), Ends()
     await it.send(a_call())
     await sleep_until(61.0)
@@ -195,8 +195,8 @@ async def test_only_one_probe_at_a_time() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("inconclusive", [reply(500), reply(400), refused(), ValueError("mine")])
-async def test_a_probe_that_finds_out_nothing(inconclusive: Any) -> None:
-    """The latch stays, and the next call is the probe."""
+async def test_probe_without_result_keeps_the_error(inconclusive: Any) -> None:
+    """The next call is the probe."""
     it, ends = CachedErrors(ScriptedService([DENIED, inconclusive, reply()])), Ends()
     await it.send(a_call())
     await sleep_until(60.0)
@@ -207,8 +207,8 @@ async def test_a_probe_that_finds_out_nothing(inconclusive: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_cancelled_probe_hands_over() -> None:
-    """To the next call that comes."""
+async def test_cancelled_probe_is_replaced_by_the_next_call() -> None:
+    """It has no result."""
     it = CachedErrors(ScriptedService([ABUSE, reply()]))
     await it.send(a_call())
     it.service.latency = None
@@ -221,8 +221,8 @@ async def test_a_cancelled_probe_hands_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_success_from_before_does_not_release() -> None:
-    """A request that was under way when the latch closed says nothing about the time after."""
+async def test_success_sent_before_the_error_does_not_clear_it() -> None:
+    """It says nothing about the time after the error."""
     it = CachedErrors(ScriptedService(latency=1.0))
     late = a_call()
 
@@ -237,8 +237,8 @@ async def test_a_success_from_before_does_not_release() -> None:
 
 
 @pytest.mark.anyio
-async def test_waiting_for_a_suspicion_to_pass() -> None:
-    """Only `wait` calls, only for abuse: their clocks stand, one probes, and then all are served."""
+async def test_waiting_calls_wait_for_the_end_of_suspected_abuse() -> None:
+    """With their clocks paused; one probes, then all are sent."""
     it, ends = CachedErrors(ScriptedService([ABUSE, ABUSE, reply()])), Ends()
     await it.send(a_call())
     send = chained(Deadline(), *[it.cache, it.cache.guard], to=it.service)
@@ -249,7 +249,7 @@ async def test_waiting_for_a_suspicion_to_pass() -> None:
         await anyio.sleep(1)
         assert it.cache.waiting == 5
         assert await send(a_call(timeout=5)) is ABUSE
-    # The first probe is turned away, and gets to know it; the second succeeds, and the others follow.
+    # The first probe fails, and its call gets the error; the second succeeds, and the others are sent.
     assert it.service.times == pytest.approx([0.0, 60.0, *[120.0] * 4])
     assert sorted(ends[call] is ABUSE for call in calls) == [False] * 4 + [True]
     assert it.cache.waiting == 0
@@ -257,8 +257,8 @@ async def test_waiting_for_a_suspicion_to_pass() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [DENIED, QUOTA])
-async def test_not_waiting_for_what_may_never_pass(answer: Reply) -> None:
-    """A key does not become valid by waiting for it."""
+async def test_waiting_calls_do_not_wait_for_errors_about_the_key(answer: Reply) -> None:
+    """A key does not become valid by waiting."""
     it = CachedErrors(ScriptedService([answer]))
     await it.send(a_call())
     assert said(await it.send(a_call(on_outage="wait"))) == said(answer)
@@ -266,7 +266,7 @@ async def test_not_waiting_for_what_may_never_pass(answer: Reply) -> None:
 
 
 @pytest.mark.anyio
-async def test_long_pause_is_waited_for_by_calls_that_wait_and_probed_after_a_minute() -> None:
+async def test_long_pause_is_probed_by_waiting_calls_after_a_minute() -> None:
     """Other calls get the 429 at once."""
     it = CachedErrors(ScriptedService([throttled(120), reply()]))
     await it.send(a_call())
@@ -276,8 +276,8 @@ async def test_long_pause_is_waited_for_by_calls_that_wait_and_probed_after_a_mi
 
 
 @pytest.mark.anyio
-async def test_long_pause_is_not_probed_by_calls_that_fail() -> None:
-    """They ask again when the pause is over, and not before."""
+async def test_long_pause_is_not_probed_by_failing_calls() -> None:
+    """They are sent after the pause, and not before."""
     it = CachedErrors(ScriptedService([throttled(3600), reply()]))
     await it.send(a_call())
     for minutes in range(1, 60):
@@ -300,8 +300,8 @@ async def test_long_pause_is_not_probed_by_calls_that_fail() -> None:
         reply(429, b'{"statusCode": 429, "message": "Try again in 999999999 seconds."}'),
     ],
 )
-async def test_giant_pause_is_probed_after_60_s_and_then_doubling_up_to_30_minutes(answer: Reply) -> None:
-    """Through the whole chain: the call that waits is served once the service answers, and failed probes cost nothing.
+async def test_very_long_pause_is_probed_with_doubling_gaps(answer: Reply) -> None:
+    """From 60 s to 30 minutes, through the whole chain; failed probes cost no retry tokens.
 
     A pause above the cap counts as an hour, so each failed probe starts another hour.
     """
@@ -347,8 +347,8 @@ async def test_probe_gap_starts_again_with_the_next_pause() -> None:
         throttled(300, status=401),
     ],
 )
-async def test_remembered_error_keeps_its_retry_after(answer: Reply) -> None:
-    """It tells what is left, wherever the service named the wait."""
+async def test_cached_error_has_the_remaining_retry_after(answer: Reply) -> None:
+    """Wherever the service named the wait."""
     it = CachedErrors(ScriptedService([answer]))
     assert api_error(await it.send(a_call())).retry_after == 300.0
     for now in (0.0, 100.0, 299.5):
@@ -359,16 +359,16 @@ async def test_remembered_error_keeps_its_retry_after(answer: Reply) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("answer", [DENIED, QUOTA, ABUSE])
-async def test_remembered_error_without_retry_after_gets_none(answer: Reply) -> None:
-    """Nothing is made up."""
+async def test_cached_error_without_retry_after_gets_none(answer: Reply) -> None:
+    """The service did not say how long it lasts."""
     it = CachedErrors(ScriptedService([answer]))
     await it.send(a_call())
     assert api_error(await it.send(a_call())).retry_after is None
 
 
 @pytest.mark.anyio
-async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
-    """A latch that nobody waits for sends away those who waited for another."""
+async def test_quota_error_ends_waiting_for_a_pause() -> None:
+    """No call waits for the new error."""
     it = CachedErrors(ScriptedService([ABUSE, QUOTA]))
     late: list[Reply] = []
 
@@ -391,8 +391,8 @@ async def test_who_waits_for_a_pause_is_told_of_a_quota() -> None:
         (throttled(3600), RateLimit(5)),
     ],
 )
-async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: RateLimit | None) -> None:
-    """Whether they wait for a permit or for a slot: none of them is sent once the service has said no."""
+async def test_thousand_waiting_calls_are_not_sent_after_an_error(answer: Reply, limit: RateLimit | None) -> None:
+    """Whether they wait for a permit or for a slot."""
     service, ends, keys = ScriptedService([answer], latency=0.5), Ends(), Keys()
     service.key = keys.current
     permits = ConcurrencyLimiter(16, service.in_flight, NOBODY)
@@ -420,8 +420,8 @@ async def test_a_thousand_calls_cost_what_was_in_flight(answer: Reply, limit: Ra
 
 
 @pytest.mark.anyio
-async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
-    """A call that was let in and is not sent yet starts anew, and finds the latch."""
+async def test_error_aborts_calls_right_before_they_are_sent() -> None:
+    """They start again and get the cached error."""
     it = CachedErrors(ScriptedService([ABUSE]))
 
     async def slowly(call: Call, send: Send) -> Reply:
@@ -439,8 +439,8 @@ async def test_who_has_passed_is_turned_back_at_the_wire() -> None:
 
 
 @pytest.mark.anyio
-async def test_its_probe_is_not_the_breakers() -> None:
-    """After a 401 the probe has all the time that an attempt has; and its failure opens no circuit."""
+async def test_probe_of_the_cache_is_no_probe_of_the_breaker() -> None:
+    """It has the whole attempt timeout, and its failure opens no breaker."""
     service, keys = ScriptedService([DENIED, reply()]), Keys()
     service.key = keys.current
     cache = ErrorCache(keys, longest_pause=60, events=NOBODY)
@@ -478,6 +478,6 @@ async def _held() -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
-def test_cancelling_at_any_step_leaves_no_shut_gate(backend: Any, by: Any) -> None:
-    """Waiting, about to probe, or probing: who is behind takes over."""
+def test_cancellation_at_any_step_leaves_no_probe_behind(backend: Any, by: Any) -> None:
+    """The next waiting call becomes the probe."""
     assert cancel_everywhere(_held, by=by, backend=backend) >= 4

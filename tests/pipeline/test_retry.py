@@ -1,4 +1,4 @@
-"""Retrying: the rule, the budget, and the loop."""
+"""Retries: the policy, the retry budget, and the loop."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def decide(answer: Reply | BingImagesError, policy: RetryPolicy | None = None, *
         (ConnectionFailedError("certificate", retryable=False), {}, Decision(False, 0.0, "not_retryable")),
     ],
 )
-def test_the_rule(answer: Any, facts: dict[str, Any], expected: Decision) -> None:
-    """Only what can succeed, within the attempts, the cap on `Retry-After`, and the time that is left."""
+def test_decide_retries_what_may_succeed(answer: Any, facts: dict[str, Any], expected: Decision) -> None:
+    """Within the attempts, `max_retry_after` and the remaining time."""
     decision = decide(answer, **facts)
     assert (decision.retry, decision.reason) == (expected.retry, expected.reason)
     assert decision.wait == pytest.approx(expected.wait)
@@ -92,8 +92,10 @@ def test_the_rule(answer: Any, facts: dict[str, Any], expected: Decision) -> Non
     cap=st.floats(0, 100),
     asked=st.none() | st.integers(0, 50),
 )
-def test_full_jitter(attempt: int, draw: float, base: float, cap: float, asked: int | None) -> None:
-    """The wait is drawn from 0 to min(cap, base · 2^(k-1)), and is never shorter than asked for."""
+def test_wait_has_full_jitter_and_respects_retry_after(
+    attempt: int, draw: float, base: float, cap: float, asked: int | None
+) -> None:
+    """Drawn from 0 to min(cap, base·2^(k-1)), but never shorter than requested."""
     policy = RetryPolicy(attempts=1_000, base=base, cap=cap)
     answer = reply(500) if asked is None else reply(500, retry_after=str(asked))
     wait = decide(answer, policy, attempt=attempt, draw=draw, left=1e9).wait
@@ -103,8 +105,8 @@ def test_full_jitter(attempt: int, draw: float, base: float, cap: float, asked: 
 
 
 @given(st.integers(1, 9), st.sampled_from([refused(), reply(500), throttled(3), reply(404)]), st.floats(0, 40))
-def test_a_wait_never_outlives_the_call(attempt: int, answer: Any, left: float) -> None:
-    """A retry is only promised if there is time for its wait."""
+def test_wait_beyond_the_deadline_is_not_retried(attempt: int, answer: Any, left: float) -> None:
+    """The retry could not be sent."""
     decision = decide(answer, RetryPolicy(attempts=5), attempt=attempt, left=left)
     assert not decision.retry or decision.wait <= left
 
@@ -125,14 +127,14 @@ def test_a_wait_never_outlives_the_call(attempt: int, answer: Any, left: float) 
         lambda: RetryPolicy(cap="20"),  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
-def test_a_policy_that_cannot_be_is_refused(make: Callable[[], RetryPolicy]) -> None:
-    """With our own error."""
+def test_policy_with_a_wrong_value_is_refused(make: Callable[[], RetryPolicy]) -> None:
+    """With `InvalidRequestError`."""
     with pytest.raises(InvalidRequestError, match="is not allowed"):
         make()
 
 
 def test_durations_may_be_timedeltas() -> None:
-    """They become seconds; `None` means that an attempt may take for ever."""
+    """They become seconds; `None` means no attempt timeout."""
     policy = RetryPolicy(attempt_timeout=timedelta(seconds=2), cap=timedelta(minutes=1))
     assert (policy.attempt_timeout, policy.cap) == (2.0, 60.0)
     assert RetryPolicy(attempt_timeout=None).attempt_timeout is None
@@ -142,8 +144,8 @@ def test_durations_may_be_timedeltas() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 200)), max_size=50))
-def test_the_budget_is_a_bucket(steps: list[tuple[bool, int]]) -> None:
-    """It is never overdrawn and never overflows, and it gives only what it has."""
+def test_retry_budget_stays_between_zero_and_its_size(steps: list[tuple[bool, int]]) -> None:
+    """For any order of spending and giving."""
     budget, tokens = RetryBudget(), 500
     for spends, amount in steps:
         if spends:
@@ -163,8 +165,8 @@ def a_retry(events: Dispatcher = NOBODY, budget: RetryBudget | None = None, draw
 
 
 @pytest.mark.anyio
-async def test_it_tries_until_it_succeeds() -> None:
-    """With the waits of the rule between, and all of it written down."""
+async def test_retry_repeats_until_success() -> None:
+    """With the waits of the policy; every attempt is recorded."""
     record, budget = Record(), RetryBudget()
     service, call = ScriptedService([refused(), reply(500), reply()], latency=1.0), a_call()
     await anyio.sleep(10)
@@ -184,7 +186,7 @@ async def test_it_tries_until_it_succeeds() -> None:
         (pytest.approx(11.0), 2, pytest.approx(0.05), "ConnectionFailedError"),
         (pytest.approx(12.05), 3, pytest.approx(0.1), "ServerError"),
     ]
-    assert (call.state.reason, budget.tokens) == (None, 500 - 14)  # the last retry's cost came back
+    assert (call.state.reason, budget.tokens) == (None, 500 - 14)  # the cost of the last retry was returned
 
 
 @pytest.mark.anyio
@@ -199,18 +201,18 @@ async def test_it_tries_until_it_succeeds() -> None:
         ([reply(500), reply(400)], {}, None, "not_retryable", 2),
     ],
 )
-async def test_it_says_why_it_gave_up(
+async def test_last_reply_is_returned_with_the_reason(
     script: Any, policy: dict[str, Any], timeout: float | None, reason: str, requests: int
 ) -> None:
-    """The last real answer comes back, at once, with the reason on the call."""
+    """At once, without another wait."""
     service, call = ScriptedService(script), a_call(timeout=timeout)
     assert await a_retry(draw=0.0, **policy)(call, service) == script[-1]
     assert (call.state.reason, len(service.sent), anyio.current_time()) == (reason, requests, 0.0)
 
 
 @pytest.mark.anyio
-async def test_the_last_error_is_raised() -> None:
-    """The very one, when no reply came."""
+async def test_last_error_is_raised_without_a_reply() -> None:
+    """The same object."""
     errors = [refused(), refused(), refused()]
     with pytest.raises(ConnectionFailedError) as caught:
         await a_retry()(a_call(), ScriptedService(errors))
@@ -219,8 +221,8 @@ async def test_the_last_error_is_raised() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("answer", "cost"), [(reply(500), 14), (throttled(1), 5)])
-async def test_what_a_retry_costs(answer: Reply, cost: int) -> None:
-    """14 tokens after trouble, 5 after a throttle; a retry that succeeds gives its own back, any success one."""
+async def test_retry_costs_tokens_by_kind_of_failure(answer: Reply, cost: int) -> None:
+    """14 for a transient failure, 5 for throttling; a successful retry returns its own, any success one."""
     budget = RetryBudget()
     retry = a_retry(budget=budget)
     await retry(a_call(), ScriptedService([answer]))
@@ -232,8 +234,8 @@ async def test_what_a_retry_costs(answer: Reply, cost: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_empty_budget_ends_retries() -> None:
-    """The last real error comes at once; successes fill the budget again."""
+async def test_empty_retry_budget_ends_retries() -> None:
+    """The last error is raised at once; successes fill the budget again."""
     budget = RetryBudget()
     budget.spend(500 - 20)
     retry, call = a_retry(budget=budget), a_call()
@@ -248,15 +250,15 @@ async def test_an_empty_budget_ends_retries() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("patience", [0.02, 0.5, 1.02, 1.5])
-async def test_a_cancelled_retry_gives_its_tokens_back(patience: float) -> None:
-    """Whether it was waiting or under way: it cannot be said that it failed."""
+async def test_cancelled_retry_returns_its_tokens(patience: float) -> None:
+    """Waiting or in flight: its result is unknown."""
     budget = RetryBudget()
     with anyio.move_on_after(patience):
         await a_retry(budget=budget, base=1.0, cap=1.0, draw=0.999)(
             a_call(), ScriptedService([reply(500)], latency=0.01)
         )
         raise AssertionError
-    # At 1.02 s and later the second retry is under way: the first has failed, and its cost is spent.
+    # From 1.02 s on the second retry is in flight: the first has failed, and its cost is spent.
     assert budget.tokens == (500 if patience < 1.01 else 500 - 14)
 
 
@@ -278,14 +280,14 @@ async def _retried() -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
-def test_cancelling_at_any_step_costs_nothing(backend: Any, by: Any) -> None:
-    """No token is lost, nothing stays on the wire, and every attempt that was sent is written down."""
+def test_cancellation_at_any_step_loses_no_token(backend: Any, by: Any) -> None:
+    """No request stays in flight, and every sent attempt is recorded."""
     assert cancel_everywhere(_retried, by=by, backend=backend) >= 3
 
 
 @pytest.mark.anyio
-async def test_nothing_is_held_while_it_waits() -> None:
-    """Between two attempts no link inside is entered."""
+async def test_back_off_holds_no_permit_or_slot() -> None:
+    """No later step is entered between two attempts."""
     inside = 0
     seen: list[int] = []
 
@@ -311,8 +313,8 @@ async def test_nothing_is_held_while_it_waits() -> None:
 
 
 @pytest.mark.anyio
-async def test_attempts_that_were_not_sent_are_no_attempts() -> None:
-    """A refusal of our own is raised and not written down; what it waited for is kept for the one that is sent."""
+async def test_unsent_attempts_are_not_recorded() -> None:
+    """Their waiting time is added to the attempt that is sent."""
     call = a_call()
     late = DeadlineExceededError("late")
 
@@ -331,8 +333,8 @@ async def test_attempts_that_were_not_sent_are_no_attempts() -> None:
 
 
 @pytest.mark.anyio
-async def test_each_attempt_has_its_time() -> None:
-    """`attempt_timeout` is for one try; `None` leaves it to the call's deadline."""
+async def test_attempt_timeout_applies_to_each_attempt() -> None:
+    """`None` leaves only the deadline of the call."""
     service = ScriptedService(latency=None)
     with pytest.raises(AttemptTimeoutError):
         await a_retry(attempt_timeout=2, draw=0.0)(a_call(), service)
@@ -343,8 +345,8 @@ async def test_each_attempt_has_its_time() -> None:
 
 
 @pytest.mark.anyio
-async def test_an_attempt_cut_off_is_written_down() -> None:
-    """It was tried; the deadline ended it."""
+async def test_attempt_ended_by_the_deadline_is_recorded() -> None:
+    """It was sent."""
     call = a_call(timeout=1)
     with pytest.raises(DeadlineExceededError):
         await chained(Deadline(), a_retry(), to=ScriptedService(latency=None))(call)
@@ -354,8 +356,8 @@ async def test_an_attempt_cut_off_is_written_down() -> None:
 
 
 @pytest.mark.anyio
-async def test_waiting_for_outages_costs_no_tokens() -> None:
-    """Held back by a gate, such calls are no load; a throttle costs them as it does all."""
+async def test_waiting_for_an_outage_costs_no_tokens() -> None:
+    """A probe gate limits these calls; throttling costs tokens as always."""
     budget = RetryBudget()
     retry = a_retry(budget=budget)
     await retry(a_call(on_outage="wait"), ScriptedService([reply(500)]))
@@ -365,8 +367,8 @@ async def test_waiting_for_outages_costs_no_tokens() -> None:
 
 
 @pytest.mark.anyio
-async def test_probes_are_not_held_against_their_call() -> None:
-    """A call that waits for outages may be the probe as often as need be; its own failures count."""
+async def test_failed_probes_do_not_count_as_attempts() -> None:
+    """A waiting call may be the probe many times; its other failures count."""
 
     def probing(service: ScriptedService, probes: int) -> Any:
         async def step(call: Call) -> Reply:

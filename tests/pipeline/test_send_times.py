@@ -353,7 +353,7 @@ async def test_connections_that_take_up_to_a_second_leave_the_quota_used(reuses:
     used = sum(time < 20.0 for time in transport.times) / (50 * 20)
     print(
         f"\n  connecting takes up to 0.9 s, connections {'kept' if reuses else 'closed each time'}: {used:.1%}",
-        service="",
+        end="",
     )
     assert used >= 0.9
     assert most_in_a_window(transport.times, 1.0, 0.03) <= 50

@@ -1,7 +1,7 @@
-"""Answers that arrive and are wrong, over real sockets, through a whole session.
+"""Wrong responses over real sockets, through a whole session.
 
-Compressed to burst, in an encoding nobody asked for, no JSON, JSON of another kind, or on their way to
-somebody else: a model with problems or an error of ours, within bounds of memory, and the next call works.
+Decompression bombs, unknown encodings, bodies that are not JSON or not of this API, redirects: the result is a model
+with problems or an error of the library, memory stays bounded, and the next call succeeds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GZIP = b"Content-Encoding: gzip"
 
 
 def packed(mebibytes: int, filler: bytes = b" ") -> bytes:
-    """A gzip stream that unpacks to a page and so many MiB after it."""
+    """Return a gzip stream of a page followed by so many MiB."""
     packer = zlib.compressobj(level=9, wbits=16 + zlib.MAX_WBITS)
     parts = [packer.compress(PAGE)]
     parts += [packer.compress(filler * (MIB // len(filler))) for _ in range(mebibytes)]
@@ -46,7 +46,7 @@ def packed(mebibytes: int, filler: bytes = b" ") -> bytes:
 
 
 def endless(head: bytes, piece: bytes) -> Play:
-    """Goes on until the client has had enough."""
+    """Send data until the client closes."""
 
     async def play(connection: RawConnection) -> None:
         await connection.request()
@@ -94,7 +94,8 @@ BOMBS: dict[str, tuple[Play, type[BingImagesError], int]] = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-async def test_a_body_beyond_the_limits_costs_no_memory_beyond_them(bomb: str) -> None:
+async def test_oversized_body_needs_no_memory_beyond_the_limits(bomb: str) -> None:
+    """Compressed or not, with and without a length."""
     play, kind, limit = BOMBS[bomb]
     async with faulty_session(Faulty(play)) as setup:
         tracemalloc.start()
@@ -111,7 +112,7 @@ async def test_a_body_beyond_the_limits_costs_no_memory_beyond_them(bomb: str) -
         await setup.heals()
 
 
-# --- lies about length and encoding --------------------------------------------------------------
+# --- wrong length and encoding --------------------------------------------------------------
 
 
 def head_of(length: int) -> bytes:
@@ -142,7 +143,8 @@ LIES: dict[str, tuple[bytes, tuple[type[BingImagesError], int]]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-async def test_an_answer_that_is_not_what_it_says_is_an_error_of_ours(lie: str) -> None:
+async def test_wrong_length_or_encoding_gives_the_promised_error(lie: str) -> None:
+    """Declared and actual body differ."""
     response, (kind, attempts) = LIES[lie]
     async with faulty_session(Faulty(answering(response))) as setup:
         with pytest.raises(BingImagesError) as caught:
@@ -153,8 +155,8 @@ async def test_an_answer_that_is_not_what_it_says_is_an_error_of_ours(lie: str) 
         await setup.heals()
 
 
-async def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
-    """A whole second answer behind the first one, which has ended by its Content-Length."""
+async def test_data_after_a_response_is_not_used_for_the_next_request() -> None:
+    """A second response follows the first, which ended by its Content-Length."""
     forged = answer(json.dumps(page("forged")).encode())
 
     async def play(connection: RawConnection) -> None:
@@ -169,13 +171,13 @@ async def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
             assert len(answered.meta.attempts) == 1
 
 
-# --- what is no JSON, or not of this API ---------------------------------------------------------
+# --- not JSON, or not of this API ---------------------------------------------------------
 
 STRANGE: tuple[Any, ...] = (None, True, -1, 1.5, 10**30, "strange", [], {}, [[]], [None, 1], {"strange": {}})
 
 
 def wrong_types() -> dict[str, bytes]:
-    """Every field of a page, and of its image, in every wrong type; and every JSON value in place of the page."""
+    """Yield a page with every field in every wrong type, and every JSON value in place of the page."""
     bodies = {f"all is {strange!r}": strange for strange in STRANGE}
     whole = page("boat", queryContext={"originalQuery": "boat"}, relatedSearches=[{"text": "ship"}])
     for (name, _), strange in itertools.product(whole.items(), STRANGE):
@@ -185,7 +187,8 @@ def wrong_types() -> dict[str, bytes]:
     return {what: json.dumps(body).encode() for what, body in bodies.items()}
 
 
-async def test_wrong_types_anywhere_give_a_model_or_an_error_of_ours() -> None:
+async def test_wrong_types_give_a_model_or_a_library_error() -> None:
+    """Never an exception of the decoder."""
     bodies = wrong_types()
     outcomes: dict[str, str] = {}
     asked = iter(bodies.items())
@@ -202,7 +205,7 @@ async def test_wrong_types_anywhere_give_a_model_or_an_error_of_ours() -> None:
                 outcomes[what] = "problems" if answered.problems else "fine"
             except MalformedResponseError:
                 outcomes[what] = "malformed"
-        assert len(setup.server.accepted) == 1  # bad content is no reason to drop a good connection
+        assert len(setup.server.accepted) == 1  # bad content must not close the connection
     assert set(outcomes) == set(bodies)
     assert {what for what, outcome in outcomes.items() if outcome == "malformed"} == {
         what
@@ -235,7 +238,8 @@ NO_JSON: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", NO_JSON)
-async def test_what_is_not_json_of_this_api_is_malformed(body: str) -> None:
+async def test_body_that_is_not_json_of_this_api_is_malformed(body: str) -> None:
+    """HTML pages of proxies, for example."""
     async with faulty_session(Faulty(answer(NO_JSON[body]))) as setup:
         with pytest.raises(BingImagesError) as caught:
             await setup.search()
@@ -260,7 +264,8 @@ READABLE: dict[str, tuple[bytes, str, list[str]]] = {
 
 
 @pytest.mark.parametrize("body", READABLE)
-async def test_what_can_be_read_is_a_model_with_problems(body: str) -> None:
+async def test_readable_part_of_a_body_is_a_model_with_problems(body: str) -> None:
+    """One bad value must not lose the page."""
     sent, name, problems = READABLE[body]
     async with faulty_session(Faulty(answer(sent))) as setup:
         answered = await setup.search()
@@ -270,7 +275,8 @@ async def test_what_can_be_read_is_a_model_with_problems(body: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n"], ids=["empty", "blank"])
-async def test_an_empty_answer_is_suspected_abuse_and_nothing_more_is_sent(body: bytes) -> None:
+async def test_empty_answer_is_suspected_abuse_and_is_cached(body: bytes) -> None:
+    """Later calls are not sent."""
     async with faulty_session(Faulty(answer(body))) as setup:
         for number in (1, 0):
             with pytest.raises(SuspectedAbuseError) as caught:
@@ -297,9 +303,8 @@ ELSEWHERE: dict[str, Callable[[str], str]] = {
     ("target", "status"),
     [(target, 302) for target in ELSEWHERE] + [("another origin", status) for status in (300, 301, 303, 304, 307, 308)],
 )
-async def test_a_redirect_is_not_followed_and_the_other_host_sees_nothing(
-    target: str, status: int, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_redirect_is_not_followed(target: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The other host gets no request, and so no key."""
     caplog.set_level(logging.DEBUG)
     async with RawServer(serving()) as other:
         location = ELSEWHERE[target](other.url).encode()

@@ -1,4 +1,4 @@
-"""What makes further asking pointless is asked once."""
+"""Error cache in a whole session: after a lasting error no waiting call is sent."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ def _server(error: str) -> Server:
 @BACKENDS
 @pytest.mark.parametrize("error", ["AuthenticationError", "QuotaExhaustedError", "SuspectedAbuseError"])
 @pytest.mark.parametrize("rate_limit", [RateLimit(50), None])
-def test_a_thousand_calls_cost_what_was_in_flight(backend: Backend, error: str, rate_limit: RateLimit | None) -> None:
-    """1,000 calls wait, the first answer is final: nothing else is sent; a minute later one call asks again."""
+def test_lasting_error_stops_a_thousand_waiting_calls(
+    backend: Backend, error: str, rate_limit: RateLimit | None
+) -> None:
+    """Nothing more is sent after the first such reply; a minute later one call probes."""
 
     async def main() -> tuple[SimulatedSession, int, int]:
         async with simulated_session(_server(error), rate_limit=rate_limit) as simulated:

@@ -1,7 +1,7 @@
-"""Cancel a call at every step that the scheduler takes: nothing is lost, nothing is counted twice.
+"""Cancel a call at every step of the scheduler: nothing is lost, nothing is counted twice.
 
-Each scenario has a victim and others; the victim is cancelled after step 1, 2, 3 … of the whole program. Then the
-others end well, the next call works and leaves no later than it would have anyway, and the session is at rest.
+Each scenario has a victim and other calls. The victim is cancelled after step 1, 2, 3 … of the whole program. Then the
+others succeed, the next call starts no later than without the cancellation, and the session is idle.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ def _at_once(_: Sequence[float], came: float) -> float:
 
 
 def _after_others(_: Sequence[float], came: float) -> float:
-    """One permit, and at most two that were there before."""
+    """Latest start with one permit and at most two calls before."""
     return came + 2 * ROUND_TRIP
 
 
 def _paced(spacing: float, since: float = 0.0) -> Latest:
-    """The slot after the last one that was used."""
+    """Latest start in the slot after the last used one."""
     return lambda send_log, came: max(came, *(left + spacing for left in send_log[-1:]), since) + ROUND_TRIP
 
 
 def _at_a_probe(due: float) -> Latest:
-    """With the first probe that finds the service back, or at once if that has happened."""
+    """Latest start with the first probe that finds the service up, or at once afterwards."""
     return lambda _, came: max(came, due) + 2 * ROUND_TRIP
 
 
@@ -64,7 +64,7 @@ async def _slow_key() -> str:
 
 
 async def _break(simulated: SimulatedSession) -> None:
-    """Ten failures open the circuit breaker; the probe is due in 1 s at the latest."""
+    """Open the circuit breaker with ten failures; the probe is due in 1 s at most."""
     impatient = simulated.session.with_options(retry=RetryPolicy(attempts=1), on_outage="fail")
     for _ in range(10):
         await simulated.ask("broken", impatient)
@@ -72,7 +72,7 @@ async def _break(simulated: SimulatedSession) -> None:
 
 
 def _replies(status: int, number: int, body: bytes = b"{}", retry_after: str | None = None) -> Callable[[Entry], Reply]:
-    """The first `number` requests get this, the others an answer."""
+    """Respond to the first `number` requests with this, and to the others with a page."""
     headers = () if retry_after is None else (("Retry-After", retry_after),)
     left = itertools.repeat(Reply(status=status, body=body, headers=headers), number)
     return lambda _: next(left, Reply())
@@ -117,7 +117,7 @@ CASES = {
         before=1,
         behind=1,
         latest=_paced(RateLimit(2).spacing + 2 * LINK.latency),
-        paced=True,  # counted from when the first is sent, on a connection that has to be made
+        paced=True,  # from the first request, which needs a connection
     ),
     "in a pause": Case(
         respond=lambda: _replies(429, 1, retry_after="1"),
@@ -163,8 +163,8 @@ CASES = {
 
 
 @attrs.define
-class Purse:
-    """How many retry tokens there should be, told from the events: success gives one, or back what it had cost."""
+class TokenCount:
+    """Retry tokens as they should be, computed from events: a success gives one, or returns the cost of its retry."""
 
     waits: bool
     tokens: int = 0
@@ -178,7 +178,7 @@ class Purse:
 
 
 async def _drain(simulated: SimulatedSession) -> None:
-    """Two calls fail in spite of two retries, so that tokens given twice show; then whatever passes has time to."""
+    """Let two calls fail after two retries, so that tokens given twice are visible; then wait for timers to pass."""
     patient = simulated.session.with_options(on_outage="fail", retry=RetryPolicy())
     for _ in range(2):
         await simulated.ask("drain", patient)
@@ -190,7 +190,7 @@ async def _drain(simulated: SimulatedSession) -> None:
 class Victim:
     simulated: SimulatedSession
     case: Case
-    purse: Purse
+    purse: TokenCount
     began: float
     outcome: Outcome | None = None
 
@@ -209,7 +209,7 @@ class Victim:
         assert left <= latest + 1e-6, f"the next call came at {came:.3f} and left at {left:.3f}, not by {latest:.3f}"
 
     def assert_all_ended_well(self) -> None:
-        """Each call once, and all but the victim with an answer."""
+        """Check that each call ended once, and all but the victim with an answer."""
         endings = {outcome.name: outcome.ending for outcome in self.simulated.outcomes}
         assert len(endings) == len(self.simulated.outcomes), "a call ended twice"
         assert endings == dict.fromkeys(endings, "ok") | {"victim": _ENDINGS[self.outcome]}
@@ -223,7 +223,7 @@ def _scenario(case: Case) -> MakeScenario:
     @asynccontextmanager
     async def make() -> AsyncGenerator[Scenario]:
         options = {"rate_limit": None, **case.options}
-        purse, respond = Purse(waits="on_outage" in case.options), case.respond()
+        purse, respond = TokenCount(waits="on_outage" in case.options), case.respond()
 
         def answer(entry: Entry) -> Reply:
             query = entry.target.rpartition("q=")[2]
@@ -257,8 +257,8 @@ async def _other(simulated: SimulatedSession, case: Case, number: int, late: flo
 
 @WAYS
 @pytest.mark.parametrize("name", CASES)
-def test_cancelled_at_every_step(backend: Backend, by: By, name: str) -> None:
-    """ConcurrencyLimiter, slots, probes, sockets, retry tokens: all are where they belong, whenever the victim goes."""
+def test_cancellation_at_every_step_loses_nothing(backend: Backend, by: By, name: str) -> None:
+    """Permits, slots, probes, sockets and retry tokens are returned."""
     steps = cancel_everywhere(_scenario(CASES[name]), by=by, backend=backend)
     figure(backend, f"cancelled by {by}: {name}", steps=steps)
     assert steps > 10

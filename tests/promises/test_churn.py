@@ -1,4 +1,4 @@
-"""Connections heal: `python -m benchmarks churn` in short, which says what is promised and checks it."""
+"""Recovery of connections: a short run of `python -m benchmarks churn`, which states and checks the promise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-SHORT = ["--seconds=3", "--callers=100", "--permits=32"]  # leaves a core room for other things
+SHORT = ["--seconds=3", "--callers=100", "--permits=32"]  # does not use a whole core
 LONG = ["--seconds=30"]
 
 
@@ -19,8 +19,8 @@ LONG = ["--seconds=30"]
 @pytest.mark.parametrize(
     "storm", [pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=pytest.mark.figures)]
 )
-def test_connections_heal_whatever_is_cancelled(backend: str, storm: list[str]) -> None:
-    """In a process of its own, where a warning is an error, too."""
+def test_connections_recover_from_cancellations(backend: str, storm: list[str]) -> None:
+    """In its own process, in which warnings are errors."""
     command = [sys.executable, "-W", "error", "-m", "benchmarks", "churn", f"--backend={backend}"]
     run = subprocess.run([*command, *storm], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     print(run.stdout)

@@ -1,7 +1,7 @@
-"""Every fault of the network and of the service, in simulation: the right error, nothing left over, the key nowhere.
+"""Every fault of the network and of the service, in simulation: the right error, nothing left over, no key anywhere.
 
-Each fault goes on until the call has failed, then it is over, and the next call works. The same faults over real
-sockets are in `test_faults_sockets.py` and `test_answers_sockets.py`.
+Each fault lasts until the call has failed; then the next call succeeds. The same faults over real sockets are in
+`test_faults_sockets.py` and `test_answers_sockets.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LINK = Link(latency=0.001, jitter=0.0005, fragment=1_400)
 
 @attrs.frozen
 class Fault:
-    """What goes wrong, the error it ends in, after how many attempts; `kept`: the connection is still good.
+    """A fault, its error and number of attempts; `kept`: the connection can still be used.
 
     reply: to every request; connect: with every connection.
     """
@@ -78,7 +78,7 @@ FAULTS = {
     "reset in TLS": Fault("ConnectionFailedError", ATTEMPTS, connect="tls_reset", tls=True),
     "silence in TLS": Fault("AttemptTimeoutError", ATTEMPTS, connect="tls_silence", tls=True),
     "certificate": Fault("ConnectionFailedError", 1, connect="certificate", tls=True),
-    # breaking off
+    # truncation
     "reset before the head": _broken(Reply(cut=Cut("before"))),
     "reset in the head": _broken(Reply(cut=Cut("head"))),
     "reset in the body": _broken(Reply(body=PAGE, cut=Cut("body"))),
@@ -89,7 +89,7 @@ FAULTS = {
     "half-closed in the head": _broken(Reply(cut=Cut("head", "half_close"))),
     "half-closed in the body": _broken(Reply(body=PAGE, cut=Cut("body", "half_close"))),
     "closed in a chunk": _broken(Reply(body=PAGE, chunked=True, cut=Cut("body", "close"))),
-    # no HTTP
+    # not HTTP
     "garbage status line": _broken(_raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")),
     "two Content-Lengths": _broken(_raw(_head(LENGTH, b"Content-Length: 5"), PAGE)),
     "broken chunks": _broken(_raw(_head(CHUNKED), b"5\r\nhello\r\nxyz\r\n")),
@@ -99,7 +99,7 @@ FAULTS = {
     "50,000 interim answers": Fault(
         "ResponseTooLargeError", 1, _raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000, _head(LENGTH), PAGE)
     ),
-    # taking its time
+    # delays
     "stalled before the head": _late(Reply(cut=Cut("before", "stall"))),
     "stalled in the body": _late(Reply(body=PAGE, cut=Cut("body", "stall"))),
     "a byte every 0.2 s": _late(Reply(body=PAGE, drip=0.2)),
@@ -151,7 +151,7 @@ FAULTS = {
 
 
 class _Service:
-    """Goes wrong until it is healed."""
+    """Fails until `healed` is set."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -166,8 +166,8 @@ class _Service:
 
 @BACKENDS
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_an_error_of_ours_and_spoils_nothing_else(backend: Backend, name: str) -> None:
-    """One error, after as many attempts as it deserves, none longer than allowed; no key in it; then all is well."""
+def test_fault_gives_the_promised_error_and_the_session_recovers(backend: Backend, name: str) -> None:
+    """After the expected attempts, none longer than its timeout, without the key in any error."""
     fault = FAULTS[name]
     service = _Service(fault)
 
@@ -215,8 +215,8 @@ CURIOUS = {
 
 @BACKENDS
 @pytest.mark.parametrize("name", CURIOUS)
-def test_what_can_be_read_is_read_and_the_rest_is_told(backend: Backend, name: str) -> None:
-    """The image is there, and what is wrong with the page is in `problems`."""
+def test_readable_part_of_a_page_is_returned_with_problems(backend: Backend, name: str) -> None:
+    """The image is there, and `problems` lists the rest."""
     body, text, problems = CURIOUS[name]
 
     async def main() -> None:
@@ -231,8 +231,8 @@ def test_what_can_be_read_is_read_and_the_rest_is_told(backend: Backend, name: s
 
 @BACKENDS
 @pytest.mark.parametrize("drip", [0.02, 0.2, 3.0])
-def test_a_drip_does_not_stretch_the_deadline(backend: Backend, drip: float) -> None:
-    """None of the bytes is late by itself; the call ends in time nevertheless, and the connection is dropped."""
+def test_slow_body_does_not_extend_the_deadline(backend: Backend, drip: float) -> None:
+    """No single byte is late, but the call ends in time, and the connection is closed."""
 
     async def main() -> float:
         server = Server(lambda _: Reply(body=PAGE, drip=drip))

@@ -1,8 +1,7 @@
-"""Faults of connections, over real sockets, through a whole session.
+"""Faults of connections over real sockets, through a whole session.
 
-The error is the right one, no socket is left, the key is nowhere, and the next call works. Each fault goes on
-until the call has failed, then stops. What is wrong with answers that arrive in one piece is next door, in
-`test_answers_sockets.py`.
+The error is the promised one, no socket is left open, the key is in no error, and the next call succeeds. Each fault
+lasts until the call has failed. Responses that arrive completely but are wrong are in `test_answers_sockets.py`.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-# --- what breaks off, and what is no HTTP --------------------------------------------------------
+# --- truncation, and data that is not HTTP --------------------------------------------------------
 
 
 async def reset_at_once(connection: RawConnection) -> None:
@@ -75,7 +74,7 @@ def reset_after(part: bytes) -> Play:
 
 
 def half_close_after(part: bytes) -> Play:
-    """The server says no more, and goes on listening until the client has left."""
+    """Send no more, and keep reading until the client closes."""
 
     async def play(connection: RawConnection) -> None:
         await connection.request()
@@ -128,13 +127,14 @@ FAULTS: dict[str, tuple[Play, tuple[type[BingImagesError], int]]] = {
 
 @pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_broken_connection_is_an_error_of_ours_and_spoils_nothing_else(
+async def test_broken_connection_gives_the_promised_error_and_the_session_recovers(
     fault: str,
     tls: bool,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Each kind of break, before and inside the response."""
     play, (kind, attempts) = FAULTS[fault]
     caplog.set_level(logging.DEBUG)
     async with faulty_session(Faulty(play), server_tls=server_tls if tls else None, client_tls=client_tls) as setup:
@@ -146,7 +146,8 @@ async def test_a_broken_connection_is_an_error_of_ours_and_spoils_nothing_else(
 
 
 @pytest.mark.parametrize("fault", [name for name, (_, outcome) in FAULTS.items() if outcome is BROKEN])
-async def test_what_breaks_once_is_tried_again_and_nobody_notices(fault: str) -> None:
+async def test_single_fault_is_retried(fault: str) -> None:
+    """The call succeeds."""
     async with faulty_session(Faulty(FAULTS[fault][0], times=1)) as setup:
         answered = await setup.search()
         assert [attempt.error or attempt.status for attempt in answered.meta.attempts] == ["ConnectionFailedError", 200]
@@ -154,8 +155,8 @@ async def test_what_breaks_once_is_tried_again_and_nobody_notices(fault: str) ->
         await setup.at_rest()
 
 
-async def test_retries_end_with_the_budget() -> None:
-    """Every other call fails for good: that costs more tokens than the successes between them pay back."""
+async def test_retries_end_with_the_retry_budget() -> None:
+    """Every other call fails: that costs more tokens than the successes return."""
     failing = False
 
     async def play(connection: RawConnection) -> None:
@@ -179,12 +180,13 @@ async def test_retries_end_with_the_budget() -> None:
             reason = caught.value.reason
         assert set(sent[:-1]) == {
             ATTEMPTS + 1
-        }  # the first met a kept connection, and was sent again beside the retries
+        }  # the first used a kept connection, and was sent again in addition to the retries
         assert sent[-1] < ATTEMPTS + 1
         assert len(sent) == pytest.approx(500 / (2 * 14 - 1), abs=1)
 
 
-async def test_retries_end_with_the_deadline_and_nobody_sleeps_until_then() -> None:
+async def test_retry_that_cannot_meet_the_deadline_is_not_awaited() -> None:
+    """The error is raised at once."""
     patient = RetryPolicy(attempts=ATTEMPTS, base=1_000.0, cap=1_000.0)
     async with faulty_session(Faulty(reset_at_once), retry=patient, timeout=5.0, seed=1) as setup:
         began = anyio.current_time()
@@ -194,8 +196,8 @@ async def test_retries_end_with_the_deadline_and_nobody_sleeps_until_then() -> N
 
 
 @pytest.mark.parametrize("how", ["closed", "reset", "half-closed"])
-async def test_a_kept_connection_that_the_server_closes_upon_the_next_request_is_replaced_at_once(how: str) -> None:
-    """No retry is spent on it (there are none here), and every request is in `attempts`."""
+async def test_kept_connection_closed_by_the_server_is_replaced_at_once(how: str) -> None:
+    """Without a retry (there are none here); every request is in `attempts`."""
 
     async def play(connection: RawConnection) -> None:
         await connection.request()
@@ -217,9 +219,11 @@ async def test_a_kept_connection_that_the_server_closes_upon_the_next_request_is
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
-async def test_a_reset_in_the_middle_of_an_upload_is_retried(
+async def test_reset_inside_an_upload_is_retried(
     tls: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
+    """The body is sent again from the start."""
+
     async def play(connection: RawConnection) -> None:
         await connection.some()
         await connection.reset()
@@ -235,7 +239,8 @@ async def test_a_reset_in_the_middle_of_an_upload_is_retried(
 # --- connecting ----------------------------------------------------------------------------------
 
 
-async def test_a_refused_connection_is_retried_until_somebody_listens() -> None:
+async def test_refused_connection_is_retried() -> None:
+    """Until a server listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -250,7 +255,7 @@ async def test_a_refused_connection_is_retried_until_somebody_listens() -> None:
 
 
 async def serve_one(listener: socket.socket) -> None:
-    """Answer one request with a page, on a socket that was there before."""
+    """Answer one request with a page, on a given socket."""
     accepted, _ = await anyio.to_thread.run_sync(listener.accept)
     with accepted:
         await anyio.to_thread.run_sync(accepted.recv, 65_536)
@@ -258,9 +263,8 @@ async def serve_one(listener: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN], ids=["no such name", "no answer"])
-async def test_a_name_that_does_not_resolve_is_retried_until_it_does(
-    code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_name_resolution_is_retried(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS failures are often temporary."""
     resolve = socket.getaddrinfo
     asked: list[str] = []
     knows_it = False
@@ -277,7 +281,7 @@ async def test_a_name_that_does_not_resolve_is_retried_until_it_does(
     monkeypatch.setattr(socket, "getaddrinfo", fake)
     async with faulty_session(Faulty(answering()), base_url="http://images.test:{port}") as setup:
         await setup.fails(ConnectionFailedError, ATTEMPTS)
-        assert len(asked) >= ATTEMPTS  # trio asks twice: first whether it is a number
+        assert len(asked) >= ATTEMPTS  # trio calls it twice: first for a numeric address
         knows_it = True
         await setup.heals()
 
@@ -308,13 +312,16 @@ async def plain_http(connection: RawConnection) -> None:
 @pytest.mark.parametrize(
     "fault", [reset_at_once, reset_in_the_handshake, close_in_the_handshake, half_close_in_the_handshake, plain_http]
 )
-async def test_a_broken_handshake_is_retried(fault: Play, client_tls: ssl.SSLContext) -> None:
+async def test_broken_tls_handshake_is_retried(fault: Play, client_tls: ssl.SSLContext) -> None:
+    """As any other lost connection."""
     async with faulty_session(Faulty(fault), client_tls=client_tls, base_url="https://127.0.0.1:{port}") as setup:
         await setup.fails(ConnectionFailedError, ATTEMPTS)
         assert len(setup.server.accepted) == ATTEMPTS
 
 
-async def test_a_handshake_that_never_ends_is_an_attempt_that_timed_out(client_tls: ssl.SSLContext) -> None:
+async def test_endless_tls_handshake_is_an_attempt_timeout(client_tls: ssl.SSLContext) -> None:
+    """The attempt timeout includes connecting."""
+
     async def silence(connection: RawConnection) -> None:
         await connection.until_closed()
 
@@ -328,9 +335,10 @@ async def test_a_handshake_that_never_ends_is_an_attempt_that_timed_out(client_t
 
 
 @pytest.mark.parametrize("wrong", ["authority", "host", "date"])
-async def test_a_certificate_that_is_not_valid_is_not_tried_twice(
+async def test_invalid_certificate_is_not_retried(
     wrong: str, authority: trustme.CA, client_tls: ssl.SSLContext
 ) -> None:
+    """It would stay invalid."""
     past = {"not_before": datetime(2020, 1, 1, tzinfo=UTC), "not_after": datetime(2020, 2, 1, tzinfo=UTC)}
     context = server_context(
         trustme.CA() if wrong == "authority" else authority,
@@ -351,7 +359,7 @@ async def test_a_certificate_that_is_not_valid_is_not_tried_twice(
 
 
 def dripping(whole: bytes, start: int = 0) -> Play:
-    """One byte per 0.2 s from `start` on."""
+    """Send one byte per 0.2 s from `start` on."""
 
     async def play(connection: RawConnection) -> None:
         await connection.request()
@@ -366,7 +374,8 @@ def dripping(whole: bytes, start: int = 0) -> Play:
 
 
 @pytest.mark.parametrize("start", [0, len(HEAD), len(GOOD) - 60], ids=["status line", "headers", "body"])
-async def test_a_byte_now_and_then_does_not_stretch_an_attempt(start: int) -> None:
+async def test_slow_bytes_do_not_extend_the_attempt_timeout(start: int) -> None:
+    """Timeouts per read would not end it."""
     policy = RetryPolicy(attempts=2, base=0.0, attempt_timeout=0.3)
     async with faulty_session(Faulty(dripping(GOOD, start)), retry=policy) as setup:
         error = await setup.fails(AttemptTimeoutError, 2)
@@ -375,7 +384,8 @@ async def test_a_byte_now_and_then_does_not_stretch_an_attempt(start: int) -> No
 
 
 @pytest.mark.parametrize("start", [0, len(GOOD) - 60], ids=["status line", "body"])
-async def test_a_byte_now_and_then_does_not_stretch_a_deadline(start: int) -> None:
+async def test_slow_bytes_do_not_extend_the_deadline(start: int) -> None:
+    """Timeouts per read would not end it."""
     async with faulty_session(Faulty(dripping(GOOD, start)), timeout=0.3) as setup:
         began = anyio.current_time()
         error = await setup.fails(DeadlineExceededError, 1)

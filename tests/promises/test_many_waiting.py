@@ -1,4 +1,4 @@
-"""Ten thousand calls that wait are given up in less than a second."""
+"""Cancellation of ten thousand waiting calls takes less than a second."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from bing_images_async.testing import Backend
 @BACKENDS
 @pytest.mark.parametrize("rate_limit", [RateLimit(3), None], ids=["paced", "unpaced"])
 @pytest.mark.parametrize("calls", [1_000, pytest.param(10_000, marks=pytest.mark.figures)])
-def test_queued_calls_cancel_quickly(backend: Backend, calls: int, rate_limit: RateLimit | None) -> None:
-    """All at once, by one scope; the session is at rest afterwards, and the next call works.
+def test_ten_thousand_waiting_calls_cancel_within_a_second(
+    backend: Backend, calls: int, rate_limit: RateLimit | None
+) -> None:
+    """By one scope; the session is idle afterwards, and the next call succeeds.
 
-    The second is one of processor time, so that the machine's other business does not count.
+    Measured in processor time, so that other processes do not matter.
     """
 
     async def main() -> tuple[SimulatedSession, int, float, float]:

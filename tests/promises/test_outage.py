@@ -1,4 +1,4 @@
-"""The service is away for a minute: those who wait lose nothing, those who cannot wait are told in time."""
+"""An outage of a minute: calls that wait lose nothing, other calls fail in time."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def _at_length(*cases: tuple[int, ...]) -> list[object]:
 @pytest.mark.parametrize(
     ("queries", "seed"), [(1_000, 0), (1_000, 1), *_at_length(*((3_000, seed) for seed in range(3)))]
 )
-def test_those_who_wait_lose_nothing(backend: Backend, how: How, queries: int, seed: int) -> None:
-    """3,000 queries at 50/s into an outage of 60 s: 10 fail at most, and 30 requests at most are sent during it."""
+def test_outage_of_a_minute_loses_ten_waiting_calls_at_most(
+    backend: Backend, how: How, queries: int, seed: int
+) -> None:
+    """3,000 queries at 50/s; at most 30 requests are sent during the outage of 60 s."""
     in_flight = 0
 
     async def main() -> SimulatedSession:
@@ -63,8 +65,8 @@ def test_those_who_wait_lose_nothing(backend: Backend, how: How, queries: int, s
 @BACKENDS
 @KINDS
 @pytest.mark.parametrize("seed", [0, *_at_length(*((seed,) for seed in range(1, 20)))])
-def test_those_who_cannot_wait_are_told_in_time(backend: Backend, how: How, seed: int) -> None:
-    """20 calls a second with 5 s each: none takes longer; of those that start 10 s after the end, 99 % succeed."""
+def test_outage_fails_other_calls_in_time_and_its_end_is_noticed(backend: Backend, how: How, seed: int) -> None:
+    """20 calls a second with 5 s each; of those that start 10 s after the end, 99 % succeed."""
     patience = 5.0
 
     async def main() -> SimulatedSession:

@@ -1,4 +1,4 @@
-"""A web service and a nightly job share one key."""
+"""Priorities: a web service and a nightly job share one session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _p99(latencies: list[float]) -> float:
 
 
 async def _interactive(simulated: SimulatedSession, number: int) -> list[float]:
-    """One call a second, give or take: never in step with the slots."""
+    """Make about one call a second, at times that are not aligned with the slots."""
     latencies: list[float] = []
     for n in range(number):
         await anyio.sleep_until(WARM_UP + n * 1.0137)
@@ -28,7 +28,7 @@ async def _interactive(simulated: SimulatedSession, number: int) -> list[float]:
 
 
 def _idle(backend: Backend, number: int) -> list[float]:
-    """The same calls while nobody else uses the session."""
+    """Return the same latencies without other calls."""
 
     async def main() -> list[float]:
         async with simulated_session(Server(latency=WORK), rate_limit=QUOTA) as simulated:
@@ -39,8 +39,8 @@ def _idle(backend: Backend, number: int) -> list[float]:
 
 @BACKENDS
 @pytest.mark.parametrize("calls", [100, pytest.param(600, marks=pytest.mark.figures)])
-def test_interactive_calls_pass_bulk_ones_and_bulk_gets_the_rest(backend: Backend, calls: int) -> None:
-    """64 bulk calls always wait: interactive p99 is 2 slots above that of an idle session at most; bulk gets 95 %."""
+def test_bulk_delays_interactive_calls_by_two_slots_at_most(backend: Backend, calls: int) -> None:
+    """64 bulk calls always wait: p99 is compared with that of an idle session; bulk gets 95 % of the quota."""
 
     async def main() -> tuple[list[float], float]:
         async with simulated_session(Server(latency=WORK), rate_limit=QUOTA) as simulated:

@@ -1,4 +1,4 @@
-"""The quota is a ceiling in every window, and it is used up."""
+"""Quota: never exceeded in any window, and used up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNANNOUNCED = Reply(closes=True)
 
 
 def _lengths() -> list[object]:
-    """Quota and virtual seconds: a part of it always, all of it for the figures."""
+    """Return quotas and virtual seconds: some by default, all with the marker `figures`."""
     short = [(3, 60), (10, 60), (100, 10), (250, 10)]
     return [*short, *(pytest.param(quota, 60, marks=pytest.mark.figures) for quota, seconds in short if seconds < 60)]
 
@@ -27,7 +27,7 @@ def _lengths() -> list[object]:
 @BACKENDS
 @pytest.mark.parametrize(("quota", "seconds"), _lengths())
 def test_sliding_window_server_rejects_nothing(backend: Backend, quota: int, seconds: int) -> None:
-    """64 callers that never stop, ±15 ms on the way, connecting takes 40 ms: no 429, at least 96 % used."""
+    """64 callers without pauses, ±15 ms of delay, 40 ms to connect: no 429, at least 96 % used."""
 
     async def main() -> tuple[int, int]:
         async with simulated_session(
@@ -58,10 +58,8 @@ def test_sliding_window_server_rejects_nothing(backend: Backend, quota: int, sec
     [(Reply(), 0.95), (LAST, 0.95), (UNANNOUNCED, 0.7)],
     ids=["kept", "closed", "closed unannounced"],
 )
-def test_connections_that_take_a_third_of_the_window_cost_no_quota(
-    backend: Backend, reply: Reply, least: float
-) -> None:
-    """A request that needs a connection is sent 0.3 s after it started: no 429, and the quota is used.
+def test_slow_connections_cost_no_quota(backend: Backend, reply: Reply, least: float) -> None:
+    """A connection takes 0.3 s: no 429, and the quota is used.
 
     If the server closes without notice, some requests are sent twice, which costs a slot each time.
     """
@@ -84,10 +82,10 @@ def test_connections_that_take_a_third_of_the_window_cost_no_quota(
 
 @BACKENDS
 @pytest.mark.parametrize("reply", [Reply(), LAST], ids=["kept", "closed"])
-def test_connections_that_take_up_to_a_window_cost_little_quota(
+def test_very_slow_connections_cost_little_quota(
     backend: Backend, reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """50/s, each connection takes up to 0.9 s: at least 90 % used from the start on, no second holds more than 50."""
+    """50/s, a connection takes up to 0.9 s: at least 90 % used from the start, never more than 50 in a second."""
     random, connect = Random(0), Network.connect_tcp
 
     async def connect_slowly(*arguments: Any, **options: Any) -> Any:

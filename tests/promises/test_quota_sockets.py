@@ -1,4 +1,4 @@
-"""The quota is used and never exceeded on a real socket: `python -m benchmarks quota`, which checks it."""
+"""Quota over a real socket: `python -m benchmarks quota`, which checks the promise."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.figures
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_server_on_a_socket_throttles_nothing(backend: str) -> None:
-    """50/s for 10 s; real time, so a machine with better things to do can spoil it."""
+def test_quota_over_a_socket_is_never_exceeded(backend: str) -> None:
+    """50/s for 10 s in real time, so a busy machine can disturb it."""
     command = [sys.executable, "-W", "error", "-m", "benchmarks", "quota", f"--backend={backend}"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     print(run.stdout)

@@ -1,6 +1,6 @@
-"""Random calls, faults, throttles and cancellations: the same seed, the same trace, and every invariant holds.
+"""Random calls, faults, throttling and cancellations: the same seed gives the same trace, and every invariant holds.
 
-The first 25 seeds always run, all 200 with `-m "figures or not figures"`. A run that fails says how to replay it.
+The first 25 seeds always run, all 200 with `-m "figures or not figures"`. A failed run says how to replay it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ ENDINGS = {
 
 
 def _server(seed: int) -> Server:
-    """Throttles what it was not told of, and goes wrong in every way; mostly it answers."""
+    """Return a server that mostly answers, but also throttles without a known quota and has every fault."""
     troubled = Random(f"{seed}/server").random() < 0.3
 
     def respond(entry: Entry) -> Reply:
@@ -97,7 +97,7 @@ def _siblings(session: ImageSearchSession) -> list[ImageSearchSession]:
 
 @contextmanager
 def _patience(random: Random, backend: Backend) -> Generator[None]:
-    """Now and then the block is given up after a while: by a scope or, on asyncio, by the task's own `cancel()`."""
+    """Cancel the block sometimes: with a scope or, on asyncio, with the task's own `cancel()`."""
     seconds = random.choice([0.01, 0.1, 0.5, 1e6, 1e6, 1e6])
     natively = random.random() < 0.5
     if backend == "trio" or not natively:
@@ -117,7 +117,7 @@ def _patience(random: Random, backend: Backend) -> Generator[None]:
 
 
 async def _play(simulated: SimulatedSession, seed: int, backend: Backend) -> None:
-    """Calls of all kinds, some of them given up by their callers, one way or the other."""
+    """Make calls of all kinds, some of them cancelled."""
     siblings = _siblings(simulated.session)
 
     async def caller(number: int) -> None:
@@ -135,7 +135,7 @@ async def _play(simulated: SimulatedSession, seed: int, backend: Backend) -> Non
 
 
 async def _recover(simulated: SimulatedSession) -> None:
-    """The faults are over: after the longest latch and gap everything works at once."""
+    """Wait, without faults, until every gate may be open again; then every call succeeds at once."""
     simulated.world.server.respond = lambda _: Reply()
     simulated.world.server.latency = 0.02
     simulated.world.server.gates = ()
@@ -187,8 +187,8 @@ def _seeds() -> list[object]:
 
 @BACKENDS
 @pytest.mark.parametrize("seed", _seeds())
-def test_a_random_run_keeps_every_promise_and_repeats(backend: Backend, seed: int) -> None:
-    """Each call ends once, with an error of ours at worst; the session is at rest, heals, and does it all again."""
+def test_random_run_keeps_every_invariant_and_repeats(backend: Backend, seed: int) -> None:
+    """Each call ends once, without foreign errors; the session recovers; the seed gives the same trace."""
     digest, outcomes, requests = _run(seed, backend)
     assert _run(seed, backend) == (digest, outcomes, requests)
     kinds = sorted({outcome.ending for outcome in outcomes})
@@ -196,8 +196,8 @@ def test_a_random_run_keeps_every_promise_and_repeats(backend: Backend, seed: in
 
 
 @BACKENDS
-def test_random_runs_are_worth_something(backend: Backend) -> None:
-    """Different seeds differ, and five of them show most of what can go wrong, and that a good part goes well."""
+def test_random_runs_cover_most_faults(backend: Backend) -> None:
+    """Five seeds differ and show most faults, but many calls succeed."""
     runs = [_run(seed, backend) for seed in range(5)]
     endings = [outcome.ending for _, outcomes, _ in runs for outcome in outcomes]
     assert len({digest for digest, _, _ in runs}) == 5

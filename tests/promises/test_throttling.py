@@ -17,9 +17,9 @@ from bing_images_async.testing import Backend
 @pytest.mark.parametrize("counts_rejected", [False, True])
 @pytest.mark.parametrize("calls", [1_000, pytest.param(3_000, marks=pytest.mark.figures)])
 def test_rate_five_times_too_high_fails_no_call(backend: Backend, calls: int, counts_rejected: bool) -> None:
-    """Configured 50/s where 10/s are allowed: no call fails, at most 2 % of the requests are rejected.
+    """50/s configured, 10/s allowed: no call fails, at most 2 % of the requests are rejected.
 
-    The same where the server counts what it rejects, so that a client that does not slow down never gets in.
+    Also if the server counts rejected requests, so that a client that does not slow down is always rejected.
     """
 
     async def main() -> SimulatedSession:
@@ -40,8 +40,8 @@ def test_rate_five_times_too_high_fails_no_call(backend: Backend, calls: int, co
 
 @BACKENDS
 @pytest.mark.parametrize(("share", "least"), [(0.002, 0.72), (0.01, 0.52), (0.05, 0.22)])
-def test_random_rejections_leave_the_pace(backend: Backend, share: float, least: float) -> None:
-    """50/s, each request rejected with this probability: the quota is used but for the pauses, and few calls fail.
+def test_random_rejections_do_not_cut_the_rate(backend: Backend, share: float, least: float) -> None:
+    """50/s with this probability of a rejection: the quota is used except for the pauses, and few calls fail.
 
     `python -m benchmarks throttling` has more seeds and longer runs.
     """
@@ -71,8 +71,8 @@ def test_random_rejections_leave_the_pace(backend: Backend, share: float, least:
 @BACKENDS
 @pytest.mark.parametrize("jitter", [0.0, 0.015])
 @pytest.mark.parametrize("seed", range(3))
-def test_many_rejections_at_once_are_followed_by_a_paced_restart(backend: Backend, jitter: float, seed: int) -> None:
-    """All requests in flight are rejected together; after the pause no window holds more than the quota."""
+def test_restart_after_many_rejections_is_paced(backend: Backend, jitter: float, seed: int) -> None:
+    """All requests in flight are rejected together; after the pause no window has more than the quota."""
     quota, told, pause = RateLimit(50), 1.5, 3.0
 
     def respond(entry: Entry) -> Reply:

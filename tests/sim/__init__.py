@@ -1,14 +1,14 @@
-"""The deterministic simulation: a network, a server and the time, all of them made up, all of them seeded.
+"""Deterministic simulation of network, server and time, with seeds.
 
-world       World: everything below, ready to use
+world       World: all of the following, connected
 network     an httpcore backend in memory; outages, and faults before the first byte of HTTP
 pipe        one direction of a connection: latency, jitter, fragments, loss, resets
-server      real HTTP/1.1 behind it: Reply, and where to Cut it off
+server      a server of real HTTP/1.1: Reply, and Cut for responses that break off
 gates       limits, quotas, keys
-journal     what reached the server
-trace       what happened, with a digest
+journal     requests that reached the server
+trace       events, with a digest
 schedule    trio's order of tasks, fixed by a seed
-cancel      a scenario cancelled at every step
+cancel      cancels a scenario at every step
 """
 
 from .cancel import Scenario, cancel_everywhere, run_cancelled

@@ -1,4 +1,4 @@
-"""Cancels a scenario at every step the scheduler takes while it runs."""
+"""Cancels a scenario at every step of the scheduler."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ MakeScenario = Callable[[], AbstractAsyncContextManager[Scenario]]
 def cancel_everywhere(
     make_scenario: MakeScenario, *, by: By, backend: Backend, seed: int = 0, limit: int = 20_000
 ) -> int:
-    """Runs the scenario in virtual time again and again, cancelled after step 1, 2, 3 … until it finishes first.
+    """Run the scenario in virtual time again and again, cancelled after step 1, 2, 3 … until it ends first.
 
-    A step is one callback on asyncio, one step of any task on trio, from the first of the scenario on: so every
-    state between two steps is hit, those included in which a wake-up is already on its way to the victim.
+    A step is one callback on asyncio, and one step of any task on trio, from the start of the scenario. So every state
+    between two steps is tested, also those in which the victim has been woken and has not run yet.
 
-    by: "scope" cancels an anyio scope around the scenario; "task" calls the task's own `cancel()`, which pierces
-        shields; trio has only scopes.
-    Returns how many steps the undisturbed run takes. What fails says in a note at which step.
+    by: "scope" cancels an anyio scope around the scenario; "task" calls the task's own `cancel()`, which no shield
+        stops; trio has only scopes.
+    Returns the number of steps of the run without cancellation. A failure has a note with the step.
     """
     for step in range(1, limit):
         if not run_cancelled(make_scenario, step, by=by, backend=backend, seed=seed):
@@ -53,7 +53,7 @@ def cancel_everywhere(
 
 
 def run_cancelled(make_scenario: MakeScenario, step: int, *, by: By, backend: Backend, seed: int = 0) -> bool:
-    """One of those runs, to replay a failure. Whether the scenario came so far."""
+    """Run the scenario with one cancellation, to repeat a failure; return true if it was cancelled in time."""
     trigger = _Trigger(step)
 
     async def main() -> None:
@@ -105,7 +105,7 @@ def _native_task() -> asyncio.Task[Any] | None:
 
 @attrs.define
 class _Trigger:
-    """Pulled once, when `steps` steps have been taken since it was armed."""
+    """Cancels once, when `steps` steps have been taken since it was armed."""
 
     steps: int
     _pull: Callable[[], object] | None = attrs.field(default=None, init=False)

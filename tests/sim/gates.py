@@ -1,4 +1,4 @@
-"""What a server checks before it answers: limits, quotas, keys."""
+"""Checks of a server before it answers: limits, quotas, keys."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .server import Reply
 
 KEY_HEADER = "ocp-apim-subscription-key"
 Gate = Callable[[Entry], Reply | None]
-"""A reply that refuses the request, or None to let it pass."""
+"""Returns a reply that refuses the request, or None."""
 
 
 @attrs.define
 class SlidingWindow:
     """At most `limit` requests in any `window` seconds, together or for each key.
 
-    counts_rejected: a refused request uses up the limit too, so that a client that hammers never gets in.
-    retry_after: seconds to put into the header; None leaves it out; by default the time until there is room,
+    counts_rejected: rejected requests count as well, so a client that does not slow down is always rejected.
+    retry_after: seconds for the header; None leaves it out; by default the time until a request is allowed,
         rounded up to whole seconds as the service does.
     """
 
@@ -45,7 +45,7 @@ class SlidingWindow:
         return None if admitted else self._refusal(counted[-self.limit] + self.window - entry.time)
 
     def _refusal(self, room: float) -> Reply:
-        """room: seconds until one more would be let in."""
+        """Return the reply. room: seconds until one more request is allowed."""
         asked = self.retry_after(room) if callable(self.retry_after) else self.retry_after
         headers = () if asked is None else (("Retry-After", f"{asked:.0f}"),)
         return error(429, {"error": {"code": "429", "message": "Rate limit is exceeded."}}, headers)
@@ -53,7 +53,7 @@ class SlidingWindow:
 
 @attrs.define
 class Quota:
-    """The first `total` requests pass; then 403, with the time until the quota is full again."""
+    """A quota of `total` requests; then 403, with the time until the quota is full again."""
 
     total: int
     refills_at: float = timedelta(days=30).total_seconds()
@@ -71,7 +71,7 @@ class Quota:
 
 @attrs.frozen
 class Keys:
-    """401 for every other key, and for none."""
+    """Refuses every other key, and requests without a key, with 401."""
 
     known: Collection[str]
 
@@ -83,5 +83,5 @@ class Keys:
 
 
 def error(status: int, body: object, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    """The gateway's refusals: immediate, in JSON."""
+    """Return an error of the gateway: immediate, in JSON."""
     return Reply(status=status, body=json.dumps(body).encode(), headers=headers, delay=0.0)

@@ -1,4 +1,4 @@
-"""What reached the server, to assert on."""
+"""Record of the requests that reached the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 @attrs.define
 class Entry:
-    """One request. time: virtual seconds of its arrival. status: None until answered, or if never answered."""
+    """One request. time: virtual seconds of its arrival. status: `None` until, or if never, answered."""
 
     number: int
     time: float
@@ -42,7 +42,7 @@ class Journal:
         return [entry for entry in self.entries if start <= entry.time < end]
 
     def busiest(self, window: float) -> int:
-        """The most arrivals in any half-open window of so many seconds."""
+        """Return the most arrivals in any half-open window of so many seconds."""
         times = sorted(self.times)
         ends = [bisect_left(times, time + window) for time in times]
         return max((end - start for start, end in enumerate(ends)), default=0)

@@ -1,4 +1,4 @@
-"""A network in memory, under the real httpcore and h11."""
+"""A network in memory, below the library's own connections."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ConnectFault = Literal["refused", "dns", "reset", "silence", "tls_reset", "tls_s
 class Outage:
     """From `start` to `end` (virtual seconds) the service cannot be reached.
 
-    "refused": connecting fails at once, and the server resets what reaches it on connections that it has.
-    "silence": nothing sent in that time ever arrives.
+    "refused": connecting fails at once, and open connections are reset.
+    "silence": nothing that is sent in that time arrives.
     """
 
     start: float
@@ -45,7 +45,7 @@ class Connection:
     down: Pipe
 
     def reset(self) -> None:
-        """The server's operating system answers everything with RST from now on."""
+        """Reset the connection: the client gets RST for whatever it sends."""
         self.down.end(End.RESET)
         self.up.abandon()
 
@@ -55,9 +55,10 @@ class Connection:
 
 @attrs.define(eq=False)
 class Network(httpcore.AsyncNetworkBackend):
-    """seed: decides every delay, size and loss; each connection draws from a random source of its own.
+    """A network of connections in memory.
 
-    connecting: asked with the number of the connection (from 0) what goes wrong with it, if anything.
+    seed: determines every delay, size and loss; each connection has its own random source.
+    connecting: function of the number of the connection (from 0) that returns its fault, if any.
     """
 
     link: Link
@@ -76,7 +77,7 @@ class Network(httpcore.AsyncNetworkBackend):
         return self._dialled
 
     def down(self, how: Literal["refused", "silence"]) -> bool:
-        """Whether an outage of this kind is on."""
+        """Return true during an outage of this kind."""
         now = anyio.current_time()
         return any(outage.covers(now, how) for outage in self.outages)
 
@@ -132,7 +133,7 @@ class Network(httpcore.AsyncNetworkBackend):
 
 @attrs.define(eq=False)
 class ClientStream(httpcore.AsyncNetworkStream):
-    """The client's end. TLS is a handshake of one round trip that may fail; the bytes after it are plain."""
+    """The client's end. TLS is one round trip that may fail; the bytes after it are not encrypted."""
 
     network: Network
     connection: Connection
@@ -160,7 +161,7 @@ class ClientStream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
-        """Done at the first step: a cancelled close has still closed."""
+        """Close at the first step, so that a cancelled close has closed."""
         if self._closed:
             return
         self._closed = True

@@ -1,4 +1,4 @@
-"""One direction of a connection: bytes that take their time, arrive in pieces, get lost, or are cut off."""
+"""One direction of a connection: delays, fragments, loss and breaks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import attrs
 
 @attrs.frozen
 class Link:
-    """How a network carries bytes.
+    """Properties of a network.
 
-    latency: seconds one way. jitter: uniform, ± seconds around it; order is kept. fragment: largest piece in
-    bytes, sizes are uniform from 1. loss: chance that one write, and all that follows it in that direction, never
-    arrives. window: bytes that may be under way unread; writers wait for more room.
+    latency: seconds one way. jitter: uniform, ± seconds around it; order is kept. fragment: largest piece in bytes,
+    sizes are uniform from 1. loss: probability that one write, and all later ones in its direction, never arrive.
+    window: bytes in flight before writers wait.
     """
 
     latency: float = 0.0
@@ -28,7 +28,7 @@ class Link:
     window: int = 65_536
 
     def delay(self, random: Random) -> float:
-        """Seconds one way, this time."""
+        """Return the seconds one way, drawn for each piece."""
         return max(0.0, self.latency + (random.uniform(-self.jitter, self.jitter) if self.jitter > 0 else 0.0))
 
 
@@ -39,7 +39,7 @@ class End(enum.Enum):
 
 @attrs.define
 class Pipe:
-    """silent: whether the network swallows what is sent at this moment."""
+    """One direction. silent: returns true while the network drops what is sent."""
 
     link: Link
     random: Random
@@ -55,7 +55,7 @@ class Pipe:
     _room: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
     async def send(self, data: bytes) -> None:
-        """Returns when all of it is under way. Raises BrokenPipeError once either side has ended this direction."""
+        """Return when all data is in flight. Raises BrokenPipeError if either side has ended this direction."""
         await anyio.lowlevel.checkpoint()
         for piece in self._fragments(data):
             while self._unread >= self.link.window and not self._ended and not self._abandoned:
@@ -67,7 +67,7 @@ class Pipe:
             self._enqueue(piece, pause=self.drip or 0.0)
 
     async def receive(self, max_bytes: int) -> bytes:
-        """The next piece; b"" after the end. Raises ConnectionResetError after a reset."""
+        """Return the next piece; b"" after the end. Raises ConnectionResetError after a reset."""
         await anyio.lowlevel.checkpoint()
         while not self.readable():
             self._arrival = anyio.Event()
@@ -88,22 +88,22 @@ class Pipe:
         return piece[:max_bytes]
 
     def readable(self) -> bool:
-        """Whether `receive` would return, or raise, at once."""
+        """Return true if `receive` would return or raise at once."""
         return bool(self._pieces) and self._pieces[0][0] <= anyio.current_time()
 
     def broken(self) -> bool:
-        """Whether a reset has arrived."""
+        """Return true after a reset has arrived."""
         return self.readable() and self._pieces[0][1] is End.RESET
 
     def end(self, how: End = End.CLOSED) -> None:
-        """The writer's last word, which travels like everything else."""
+        """End this direction after the data that is in flight."""
         if not self._ended:
             self._ended = True
             self._enqueue(how)
             self._room.set()
 
     def abandon(self) -> None:
-        """The reader is gone: what was sent is of no use, and writing fails."""
+        """Close the reading end: data is dropped, and writing fails."""
         self._abandoned = True
         self._room.set()
 

@@ -1,4 +1,4 @@
-"""Makes trio take its tasks in an order that a seed decides."""
+"""Fixes the order of trio's tasks by a seed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from trio._core import _run as scheduler
 
 @contextmanager
 def fixed_schedule(seed: int) -> Iterator[None]:
-    """While the block runs, trio shuffles the tasks of each round by `seed`; asyncio has one order anyway.
+    """In the block, trio shuffles the tasks of each round by `seed`; asyncio always has one order.
 
-    trio shuffles on purpose, and has no public way to seed it; these two names are what Hypothesis sets too.
+    trio shuffles on purpose, and has no public way to set the seed; Hypothesis sets these two names as well.
     """
     state, fixed = scheduler._r.getstate(), scheduler._ALLOW_DETERMINISTIC_SCHEDULING
     scheduler._r.seed(seed)

@@ -1,4 +1,4 @@
-"""A server that speaks real HTTP/1.1 and behaves as badly as it is told to."""
+"""A server of real HTTP/1.1 with faults."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ How = Literal["reset", "close", "half_close", "stall"]
 
 @attrs.frozen
 class Cut:
-    """Where an answer breaks off (before its first byte, in the middle of its head, of its body), and how.
+    """Place where a response breaks off (before its first byte, in its head, in its body), and how.
 
-    "close" ends both directions, "half_close" only the server's; after "stall" nothing comes any more.
+    "close" ends both directions, "half_close" only the server's; after "stall" nothing more is sent.
     """
 
     where: Where
@@ -31,11 +31,11 @@ class Cut:
 
 @attrs.frozen
 class Reply:
-    """What one request gets.
+    """Response to one request.
 
-    delay: seconds of work; None takes the server's. cut: breaks off there. drip: seconds per byte. chunked: the
-    body in chunks instead of with its length. closes: ends the connection afterwards without a word in the head.
-    raw: sent instead of everything else, and then the connection is closed.
+    delay: seconds of work; None takes the server's. cut: breaks off there. drip: seconds per byte. chunked: chunks
+    instead of a length. closes: closes the connection afterwards without an announcement. raw: sent instead of
+    everything else, then the connection is closed.
     """
 
     status: int = 200
@@ -51,10 +51,11 @@ class Reply:
 
 @attrs.define(eq=False)
 class Server:
-    """gates: asked in order; the first that refuses answers. respond: answers what passes them all.
+    """A server of real HTTP/1.1.
 
-    latency: seconds of work per request, or a function of the request's own random source. idle: seconds without a
-    request after which a connection is closed.
+    gates: called in order; the first that refuses gives the response. respond: gives all other responses.
+    latency: seconds of work per request, or a function of the request's random source. idle: seconds without a request
+    after which a connection is closed.
     """
 
     respond: Callable[[Entry], Reply] = lambda entry: Reply()
@@ -65,7 +66,7 @@ class Server:
     journal: Journal = attrs.field(factory=Journal, init=False)
 
     async def serve(self, network: Network, connection: Connection) -> None:
-        """One connection from its start to its end."""
+        """Serve one connection from its start to its end."""
         protocol = h11.Connection(h11.SERVER)
         try:
             while (entry := await self._next_request(protocol, connection)) is not None:
@@ -85,7 +86,7 @@ class Server:
         return None
 
     async def _next_request(self, protocol: h11.Connection, connection: Connection) -> Entry | None:
-        """None if the client has closed, or nothing came for too long."""
+        """Return the next request; `None` if the client has closed or the idle time is over."""
         with anyio.move_on_after(self.idle):
             request = await self._event(protocol, connection)
             if not isinstance(request, h11.Request):
@@ -122,7 +123,7 @@ class Server:
         return self.latency
 
     async def _answer(self, protocol: h11.Connection, connection: Connection, reply: Reply) -> bool:
-        """Whether the connection goes on."""
+        """Send the response; return true if the connection stays open."""
         connection.down.drip = reply.drip
         if reply.raw is not None:
             await connection.down.send(reply.raw)

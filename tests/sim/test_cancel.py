@@ -1,4 +1,4 @@
-"""The cancel driver: it passes what is right, and finds what is wrong at one step only."""
+"""The driver of cancellations: it passes correct code, and finds a fault in a single step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAYS = pytest.mark.parametrize(("backend", "by"), [("asyncio", "scope"), ("async
 
 @attrs.define
 class _Permit:
-    """One permit, handed over directly: the releaser decides who has it next. `careful` is the right way."""
+    """One permit, which `release` passes directly to the next waiter. `careful` handles cancellation correctly."""
 
     careful: bool
     free: bool = True
@@ -53,7 +53,7 @@ class _Permit:
 
 @attrs.define
 class _Handover:
-    """Waits for a permit that another task gives back after a second."""
+    """Waits for a permit that another task releases after a second."""
 
     permit: _Permit
 
@@ -89,23 +89,23 @@ def _handover(careful: bool) -> Callable[[], Any]:
 
 
 async def _bystander() -> None:
-    """Runs at the moment of the hand-over, so that there is a step to cancel after."""
+    """Run at the moment of the grant, so that there is a step after which to cancel."""
     await anyio.sleep(1)
 
 
 @WAYS
-def test_cancelling_everywhere_passes_what_is_right(backend: Any, by: Any) -> None:
-    """A permit that is given back whenever its wait is cut off survives every step."""
+def test_cancel_everywhere_passes_correct_code(backend: Any, by: Any) -> None:
+    """A permit that is returned on cancellation survives every step."""
     for seed in range(5):
         assert cancel_everywhere(_handover(careful=True), by=by, backend=backend, seed=seed) >= 5
 
 
 @WAYS
-def test_cancelling_everywhere_finds_the_hand_over_race(backend: Any, by: Any) -> None:
-    """Cancelled at the moment of its grant, a careless waiter loses the permit: a cut at one step only."""
+def test_cancel_everywhere_finds_a_race_in_one_step(backend: Any, by: Any) -> None:
+    """A waiter that ignores a cancellation at the moment of its grant loses the permit."""
 
     def sweep() -> None:
-        for seed in range(5):  # the order of the three that wake up together is trio's to choose
+        for seed in range(5):  # trio chooses the order of the three tasks that wake together
             cancel_everywhere(_handover(careful=False), by=by, backend=backend, seed=seed)
 
     with pytest.raises(ExceptionGroup) as caught:
@@ -137,8 +137,8 @@ async def _one_call() -> AsyncIterator[Scenario]:
 
 @pytest.mark.filterwarnings("ignore:Async generator 'httpcore:ResourceWarning")  # its request body, on trio
 @WAYS
-def test_cancelling_a_call_everywhere(backend: Any, by: Any) -> None:
-    """A call over the network has a state for every step, and the network survives a stop in each."""
+def test_cancel_everywhere_reaches_every_step_of_a_call(backend: Any, by: Any) -> None:
+    """The simulated network survives each."""
     assert cancel_everywhere(_one_call, by=by, backend=backend) > 15
 
 
@@ -174,14 +174,14 @@ async def _one_search() -> AsyncIterator[Scenario]:
 
 
 @WAYS
-def test_cancelling_a_session_everywhere(backend: Any, by: Any) -> None:
-    """A failed attempt, its back-off and the retry: no socket is lost, and the session goes on."""
+def test_cancel_everywhere_reaches_every_step_of_a_session(backend: Any, by: Any) -> None:
+    """A failed attempt, its back-off and the retry: no socket is lost, and the session still works."""
     assert cancel_everywhere(_one_search, by=by, backend=backend) > 30
 
 
 @attrs.define
 class _Stubborn:
-    """Catches its cancellation and goes on as if nothing had been."""
+    """Catches its cancellation and continues."""
 
     async def run(self) -> None:
         try:
@@ -198,8 +198,8 @@ async def _stubborn() -> AsyncIterator[Scenario]:
     yield _Stubborn()
 
 
-def test_a_swallowed_native_cancellation_is_found() -> None:
-    """`Task.cancel()` must come out at the top."""
+def test_cancel_everywhere_finds_a_swallowed_cancellation() -> None:
+    """`Task.cancel()` must be raised to the top."""
     with pytest.raises(ExceptionGroup) as caught:
         run_cancelled(_stubborn, 1, by="task", backend="asyncio")
     assert caught.group_contains(AssertionError, match="swallowed")
@@ -216,7 +216,7 @@ class _Litter:
         return
 
 
-def test_tasks_left_behind_are_found() -> None:
+def test_cancel_everywhere_finds_remaining_tasks() -> None:
     """A task without an owner that outlives the scenario."""
 
     @asynccontextmanager

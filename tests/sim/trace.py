@@ -1,4 +1,4 @@
-"""What happened, in an order that the same seed always gives."""
+"""Events in an order that is the same for the same seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen(order=True)
 class Event:
-    """time: virtual seconds. actor: whose event; one actor's events keep their order."""
+    """time: virtual seconds. actor: source of the event; events of one actor keep their order."""
 
     time: float
     actor: str
@@ -18,7 +18,7 @@ class Event:
 
 @attrs.define
 class Trace:
-    """A list of events, and one short text that stands for all of it."""
+    """A list of events, and its digest."""
 
     events: list[Event] = attrs.field(factory=list)
 
@@ -26,8 +26,10 @@ class Trace:
         self.events.append(Event(round(time, 9), actor, what))
 
     def lines(self) -> list[str]:
-        """At one instant actors stand in the order of their names: what is simultaneous has no order of its own
-        (anyio cancels the tasks of a scope in the order of a set)."""
+        """Return the events as text; simultaneous events, which have no order, by the names of their actors.
+
+        (anyio cancels the tasks of a scope in the order of a set.)
+        """
         ordered = sorted(self.events, key=lambda event: (event.time, event.actor))
         return [f"{event.time:.9f} {event.actor} {event.what}" for event in ordered]
 

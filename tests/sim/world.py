@@ -1,4 +1,4 @@
-"""A server, a network and a trace: all that a test in virtual time stands on."""
+"""Server, network and trace together: the base of a test in virtual time."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .trace import Trace
 class World:
     """async with World(server, seed=7) as world: … client over `world.network` …
 
-    The same seed and the same client give the same trace. On trio that needs `fixed_schedule(seed)` as well.
-    An exception of the block arrives bare.
+    The same seed and the same client give the same trace. On trio that needs `fixed_schedule(seed)` as well. An
+    exception of the block is raised without an exception group.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class World:
         return self.server.journal
 
     def pool(self) -> ConnectionPool:
-        """The library's own connections over this network, on virtual time."""
+        """Return the library's own pool over this network, in virtual time."""
         return ConnectionPool(network=self.network, clock=anyio.current_time)
 
     def session(self, pool: ConnectionPool, api_key: str = "sim-key", **options: Any) -> ImageSearchSession:
-        """A session that sends through `pool`. Plain HTTP, as no thread may load certificates here."""
+        """Return a session that sends through `pool`, by plain HTTP, because no thread can load certificates here."""
         options = {"base_url": "http://sim/v7.0", "allow_http": True, **options}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("bing_images_async._session._own_pool", lambda **_: pool)
@@ -63,7 +63,7 @@ class World:
         return self.trace.digest()
 
     def note(self, actor: str, what: str) -> None:
-        """Puts an event of the test's own into the trace."""
+        """Add an event of the test to the trace."""
         self.trace.record(anyio.current_time(), actor, what)
 
     async def __aenter__(self) -> Self:
