@@ -133,7 +133,7 @@ def _kind(status: int, error: Error) -> type[errors.ApiError]:
 
 def _is_quota(text: str) -> bool:
     """Does an error's text speak of a quota of days, months or in total, and not of a rate?"""
-    words = _WAIT.sub("", text.replace("_", " ").lower())
+    words = _WAIT.sub("", text[: 2 * _LONGEST].replace("_", " ").lower())
     if _SHORT_PERIOD.search(words):
         return False
     return _USED_UP.search(words) is not None or (
@@ -266,7 +266,7 @@ def _other_shape(parsed: Any, levels: int = 2) -> _Said | None:
 
 def _unstructured(reply: Reply) -> _Said:
     """The text of `text/plain`; of any other body, its beginning."""
-    body = reply.body[: 8 * _LONGEST].decode("utf-8", "replace").strip()
+    body = reply.body[: 4 * _LONGEST].decode("utf-8", "replace").strip()
     if reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/plain" and body:
         return _Said(Error(message=_cut(body)))
     if body.startswith("<"):
