@@ -103,7 +103,7 @@ def _option(check: Callable[[str, Any], Any], **settings: Any) -> Any:
     return field(converter=Converter(convert, takes_field=True), **settings)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)  # tracebacks can show an object that was refused while it was made
 class SessionOptions:
     """The options that `with_options` can change, checked. `ImageSearchSession` explains them."""
 

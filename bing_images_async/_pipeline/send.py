@@ -152,8 +152,10 @@ class SendStep:
             translated = None
             if not isinstance(fault, self._httpx.HTTPStatusError):
                 translated = translate(fault, self._httpx, redaction)
-            elif request is not None and fault.request.url == request.url:  # from a hook that calls `raise_for_status`
-                return _reply_of(fault.response, limits, redaction)
+            elif request is not None:  # from a hook that calls `raise_for_status`, on this response or on another
+                status: Any = fault
+                if status.request.url == request.url:
+                    return _reply_of(status.response, limits, redaction)
             if translated is None:
                 cut_tracebacks(fault)
                 raise
