@@ -103,7 +103,7 @@ def _option(check: Callable[[str, Any], Any], **settings: Any) -> Any:
     return field(converter=Converter(convert, takes_field=True), **settings)
 
 
-@frozen(kw_only=True, repr=False)  # tracebacks can show an object that was refused while it was made
+@frozen(kw_only=True, repr=False)  # a traceback with locals shows instances whose attributes are not all set yet
 class SessionOptions:
     """The options that `with_options` can change, checked. `ImageSearchSession` explains them."""
 
@@ -116,7 +116,7 @@ class SessionOptions:
     priority: Priority = _option(partial(checks.one_of_texts, allowed=("interactive", "bulk"), needed=True))
     coalesce: bool = _option(checks.flag)
     keep_raw: bool = _option(checks.flag)
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
     """Those of the library, then the user's."""
     params: dict[str, str] = _option(_extra_params)
     counts_queueing: bool = True
