@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import socket
 import traceback
 import types
 from collections.abc import AsyncGenerator, Callable
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpcore
 import httpx
 import leaks
@@ -516,6 +518,44 @@ async def test_error_of_a_lent_transport_keeps_its_type_and_its_traceback() -> N
         assert session.stats.attempts == 1
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert names[-2:] == ["handler", "_raise_in_a_hook"]
+    assert leaks.in_error(KEY, caught.value) == []
+
+
+def _recurse() -> None:
+    _recurse()
+
+
+async def test_error_of_a_hook_with_a_traceback_deeper_than_the_recursion_limit_is_unchanged(kind: Kind) -> None:
+    """That of a thread, whose stack begins anew."""
+
+    async def deep(_: Any) -> None:
+        await anyio.to_thread.run_sync(_recurse)
+
+    async with V7Service() as service, connect(service.url, kind) as session:
+        session.client.event_hooks = {"request": [deep]}
+        with pytest.raises(RecursionError) as caught:
+            await session.search("boat")
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "_recurse"
+    assert leaks.in_error(KEY, caught.value) == []
+
+
+async def test_group_of_errors_of_a_lent_transport_shows_no_key() -> None:
+    """Such as a transport that sends a request twice at once and takes the first answer."""
+
+    class Hedged(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(super().handle_async_request, request)
+            raise AssertionError("unreachable")
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    async with (
+        httpx.AsyncClient(transport=Hedged(verify=usual_certificates())) as client,
+        ImageSearchSession(KEY, base_url=url, client=client) as session,
+    ):
+        with pytest.raises(ExceptionGroup) as caught:
+            await session.search("boat")
     assert leaks.in_error(KEY, caught.value) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from types import TracebackType
-from typing import Final
+from typing import Final, cast
 
 from .._protocol.credentials import ApiKey
 
@@ -58,7 +58,7 @@ def bare_copy(fault: BaseException, message: str) -> BaseException:
 
 
 def cut_tracebacks(fault: BaseException) -> None:
-    """Remove the transport's frames from the tracebacks of an error, its causes and its contexts."""
+    """Remove the transport's frames from the tracebacks of an error, its causes, its contexts and its members."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [fault]
     while pending:
@@ -68,12 +68,16 @@ def cut_tracebacks(fault: BaseException) -> None:
         seen.add(id(error))
         error.__traceback__ = _above_transport(error.__traceback__)
         pending += (error.__cause__, error.__context__)
+        if isinstance(error, BaseExceptionGroup):
+            pending += cast("tuple[BaseException, ...]", error.exceptions)
 
 
 def _above_transport(trace: TracebackType | None) -> TracebackType | None:
-    if trace is None:
-        return None
-    module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    if module.startswith(_TRANSPORT):
-        return None
-    return TracebackType(_above_transport(trace.tb_next), trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    kept: list[TracebackType] = []
+    while trace is not None and not str(trace.tb_frame.f_globals.get("__name__", "")).startswith(_TRANSPORT):
+        kept.append(trace)
+        trace = trace.tb_next
+    following: TracebackType | None = None
+    for entry in reversed(kept):  # a loop: a traceback may be deeper than the recursion limit
+        following = TracebackType(following, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return following
