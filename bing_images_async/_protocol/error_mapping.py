@@ -25,6 +25,8 @@ _LONGEST = 500  # characters of the service's words in our message
 
 _EXCERPT = 200  # characters of a body without a text
 
+_SEARCHED = 4_000  # characters of a text in which a quota or a wait is looked for
+
 _TEXTS = (
     "message",
     "errormessage",
@@ -150,15 +152,16 @@ def _kind_by_code(_: int, error: Error) -> type[errors.ApiError]:
 def _build(reply: Reply, said: _Said, choose: Callable[[int, Error], type[errors.ApiError]]) -> errors.ApiError:
     error, words = said.error, said.words
     kind: type[errors.ApiError] = choose(reply.status, error)
-    if reply.status in _QUOTA_STATUSES and _is_quota(f"{error.code or ''} {words or said.excerpt}"):
+    code, message = (error.code or "")[:_SEARCHED], (error.message or "")[:_SEARCHED]
+    if reply.status in _QUOTA_STATUSES and _is_quota(f"{code} {(words or said.excerpt)[:_SEARCHED]}"):
         kind = errors.QuotaExhaustedError
     if kind is errors.SuspectedAbuseError:
         words = "The service sent nothing, its way of turning away clients it suspects of abuse."
     wait = retry_after(reply.headers)
     if wait is None and kind is errors.QuotaExhaustedError:
-        wait = quota_refill(error.message)
+        wait = quota_refill(message)
     if wait is None and kind in {errors.RateLimitedError, errors.QuotaExhaustedError}:
-        wait = wait_in_message(error.message)
+        wait = wait_in_message(message)
     if wait is not None and kind is not errors.QuotaExhaustedError:
         wait = min(wait, LONGEST_RATE_LIMIT_WAIT)
     return kind(

@@ -17,7 +17,7 @@ import pytest
 from bing_images_async._protocol.decoding import MOST_ITEMS
 from bing_images_async._protocol.messages import Reply
 from bing_images_async._protocol.response_reading import read_response
-from bing_images_async.errors import ApiError, BingImagesError, MalformedResponseError
+from bing_images_async.errors import ApiError, BingImagesError, MalformedResponseError, RateLimitedError
 from bing_images_async.models import Answer, ImageAnswer, ImageInsights, TrendingImages
 
 SMALL, LARGE = 2**18, 2**22
@@ -119,6 +119,15 @@ def test_api_error_of_a_body_with_too_many_values_is_that_of_its_status(status: 
             assert (type(error), error.status) == (expected, status)
 
 
+@pytest.mark.parametrize("text", ["the monthly quota is exceeded", "quota replenished in 01:00:00", "in 5 seconds"])
+def test_api_error_of_a_huge_text_is_searched_at_its_beginning_only(text: str) -> None:
+    """The patterns take half a second for 4 MiB."""
+    error = error_of(Reply(429, {}, b'{"message":"' + b"a " * 10_000 + text.encode() + b'"}'))
+    assert (type(error), error.retry_after) == (RateLimitedError, None)
+    assert error.message is not None
+    assert error.message.endswith(text)
+
+
 def error_of(reply: Reply) -> ApiError:
     with pytest.raises(ApiError) as caught:
         read_response(reply, ImageAnswer)
@@ -169,9 +178,16 @@ def test_read_response_large_proper_pages_are_read() -> None:
     assert len(read_response(bodies.reply(page), ImageAnswer).value) == 500
 
 
+TEXTS = ["a", "quota", "your", "limit", "in 1", "month calls", "replenished in"]
+
+
 def everything() -> dict[str, bytes]:
     made = {f"{name}, {size >> 10} KiB": make(size) for name, make in MALFORMED.items() for size in (SMALL - 10, LARGE)}
-    return made | READ | REFUSED
+    texts = {
+        f"text of {text!r}": b'{"message":"%b"}' % (f"{text} " * ((LARGE - 20) // (len(text) + 1))).encode()
+        for text in TEXTS
+    }
+    return made | READ | REFUSED | texts
 
 
 @pytest.mark.figures
