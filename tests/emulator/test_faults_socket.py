@@ -113,7 +113,7 @@ def test_drip_on_a_socket_sends_single_bytes(server: tuple[str, Emulator]) -> No
 
 
 async def test_idle_timeout_closes_idle_connections_only(server: tuple[str, Emulator], one: httpx.AsyncClient) -> None:
-    server[1].profile = Profile(idle_timeout=0.3, latency=0.6)
+    server[1].profile = Profile(idle_timeout=1.0, latency=1.3)
     for _ in range(2):
         await one.get(SEARCH)
     first, second = (entry.connection for entry in server[1].journal.records)
