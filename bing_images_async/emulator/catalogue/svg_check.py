@@ -16,8 +16,10 @@ _LONGER_SIDE = 1024
 """Pixels of the longer side of an SVG, which has no pixels of its own."""
 _MAX_RATIO = 20
 _LENGTH = re.compile(r"\s*([\d.]+(?:[eE][-+]?\d+)?)\s*(?:px|pt|pc|mm|cm|in|em|ex)?\s*")
-# Raster images within the file. An SVG within the file would need a check of its own.
-_EMBEDDED_IMAGE = re.compile(r"data:image/(?:png|jpe?g|gif|webp)[;,]", re.IGNORECASE)
+# Raster images within the file. An SVG within the file would need its own check. resvg opens a file for all that is
+# no complete data URL: for "data:image/png;a/../b.png", which has no comma, and for "#a/../b.png" of an image.
+_EMBEDDED_IMAGE = re.compile(r"data:image/(?:png|jpe?g|gif|webp)(?:;[\w=. +-]+)*,", re.IGNORECASE)
+_FRAGMENT = re.compile(r"#[^/\\]*")
 
 
 @attrs.frozen
@@ -88,9 +90,10 @@ class _CheckingBuilder(ElementTree.TreeBuilder):
 
 
 def _check_reference(tag: str, value: str) -> None:
-    target = value.strip()
-    if target and not target.startswith("#") and not _EMBEDDED_IMAGE.match(target):
-        raise ValueError(f"<{tag.rpartition('}')[2]}> of the SVG refers to another file")
+    name, target = tag.rpartition("}")[2], value.strip(" \t\r\n")
+    is_within = _EMBEDDED_IMAGE.match(target) or (name != "image" and _FRAGMENT.fullmatch(target))
+    if target and not is_within:
+        raise ValueError(f"<{name}> of the SVG refers to another file")
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int]:
