@@ -99,7 +99,7 @@ def _print_address(url: str) -> None:
 def _read_keys(file: Path) -> list[str]:
     """Return the keys in a file; blank lines and comments (#) are skipped."""
     try:
-        lines = [line.strip() for line in decoded(file.read_bytes()).splitlines()]
+        lines = [line.strip("\ufeff \t") for line in decoded(file.read_bytes()).splitlines()]
     except OSError as error:
         raise click.UsageError(f"--keys-file {file} cannot be read ({type(error).__name__}).") from None
     if any("\ufffd" in line for line in lines):

@@ -27,6 +27,21 @@ def test_a_text_has_a_query_per_line() -> None:
     assert [(row.index, row.line, row.query) for row in found] == [(0, 1, "cat"), (1, 4, "paper boat")]
 
 
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("text", "cat\n\ufeffdog\n\ufeff# a comment\n\ufeff\n"),
+        ("csv", "\ufeffquery\ncat\n\ufeffdog\n"),
+        ("tsv", 'query\tmarket\ncat\t\n\ufeff"dog"\t\n'),
+        ("jsonl", '\ufeff"cat"\n\ufeff{"query": "dog"}\n'),
+        ("json", '\ufeff["cat",\n\ufeff"dog"]'),
+    ],
+)
+def test_read_rows_byte_order_mark_of_any_line_belongs_to_no_query(form: str, text: str) -> None:
+    """Files that were joined have one in the middle."""
+    assert questions(text, form) == [("cat", {}), ("dog", {})]
+
+
 def test_a_csv_has_parameters_by_either_name() -> None:
     text = 'min-width,query,safe_search,no_cache,location\n300,cat,strict,yes,\n,dog,,false,"1,2,3"\n'
     assert questions(text, "csv") == [

@@ -74,10 +74,10 @@ def test_keys_from_a_file_let_in_and_keep_out(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_serve_keys_file_with_a_byte_order_mark_accepts_its_first_key(
-    folder: Path, tmp_path: Path, encoding: str
-) -> None:
-    (tmp_path / "keys").write_text(f"{KEY}\n{'second' * 6}\n", encoding)
+def test_serve_keys_file_with_byte_order_marks_accepts_all_keys(folder: Path, tmp_path: Path, encoding: str) -> None:
+    """As files that were joined have them: one before each key."""
+    joined = [f"{key}\n".encode(encoding) for key in (KEY, "second" * 6)]
+    (tmp_path / "keys").write_bytes(b"".join(joined))
     with serving("--folder", str(folder), "--keys-file", str(tmp_path / "keys")) as (url, _):
         for key, status in ((KEY, 200), ("second" * 6, 200), ("x" * 32, 401)):
             headers = {"Ocp-Apim-Subscription-Key": key}

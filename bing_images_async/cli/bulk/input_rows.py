@@ -177,12 +177,12 @@ def _header(number: int, cells: list[str]) -> list[str]:
 
 
 def _decoded(lines: Iterable[str]) -> Iterator[str]:
-    """Check lines that were decoded with `surrogateescape`."""
+    """Check lines that were decoded with `surrogateescape`, without byte order marks (`cat a.txt b.txt` keeps both)."""
     for number, line in enumerate(lines, 1):
         wrong = None if line.isascii() else _UNDECODED.search(line)
         if wrong is not None:
             raise click.UsageError(f"line {number}: it is not UTF-8 (byte 0x{ord(wrong[0]) - 0xDC00:02X}).")
-        yield line
+        yield line.removeprefix("\ufeff")
 
 
 def _filled(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
