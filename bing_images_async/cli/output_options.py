@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,10 +117,19 @@ async def write_page(
         write(page)
         return
     try:
-        await anyio.Path(file).write_text(page, "utf-8")
+        async with await anyio.open_file(file, "w", encoding="utf-8", opener=_opened_at_once) as target:
+            await target.write(page)
     except OSError as error:
         raise click.UsageError(f"{file} cannot be written: {error.strerror}.") from None
     print_hint(f"Wrote {file}: {count_of(len(cards), 'image')}, {len(page) / 1_000:,.0f} kB. Open it in a browser.")
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """Open a file. Raises OSError for a pipe without a reader: a thread that waits for one cannot be interrupted."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def count_of(number: int, noun: str, plural: str = "") -> str:

@@ -167,6 +167,29 @@ def test_a_device_may_be_several_things(bulk: Any) -> None:
     assert bulk("q.txt", "--report", os.devnull).exit_code == 0
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("command", [["search", "cat", "--html"], ["bulk", "q.txt", "--report"]])
+def test_page_to_a_pipe_without_a_reader_is_refused(bulk: Any, invoke: Invoke, command: list[str]) -> None:
+    """A thread that waited for a reader would outlast Ctrl-C and SIGTERM."""
+    Path("q.txt").write_text("cat\n")
+    os.mkfifo("pipe")
+    result = invoke(*command, "pipe")
+    assert result.exit_code == 2
+    assert "pipe cannot be written" in result.stderr
+    assert kinds(Path("pipe")) == stat.S_IFIFO
+
+
+def test_page_to_a_pipe_with_a_reader_is_complete(bulk: Any) -> None:
+    """`--report >(command)`."""
+    Path("q.txt").write_text("cat\n")
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        with Path("pipe").open("wb"):  # returns when `cat` has opened the pipe
+            assert bulk("q.txt", "--report", "pipe").exit_code == 0
+        page, _ = reader.communicate(timeout=30)
+    assert page.endswith(b"</html>")
+
+
 # --- a run that is not begun
 
 
