@@ -7,6 +7,7 @@ and one of two pages. What a tool saw is compared with what the service received
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import logging
 import re
@@ -807,6 +808,55 @@ async def test_a_lent_client_with_one_connection_answers_calls_at_once() -> None
                     tasks.start_soon(session.search, f"boat {number}")
         assert len(service.requests) == 20
         assert service.connections == 1
+
+
+class Multiplexed(httpx.AsyncBaseTransport):
+    """A transport that numbers streams as httpcore does with HTTP/2: before its trace event, and in use after it.
+
+    The connection stands when `CALLS // 2` requests have come.
+    """
+
+    CALLS = 8
+
+    def __init__(self) -> None:
+        self.sent: list[float] = []
+        self._stands = anyio.Event()
+        self._waiting = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        trace = request.extensions["trace"]
+        if self._waiting == 0:
+            await trace("connection.connect_tcp.started", {})
+        self._waiting += 1
+        if self._waiting == self.CALLS // 2:
+            self._stands.set()
+        await self._stands.wait()
+        number = len(self.sent)
+        await trace("http2.send_request_headers.started", {"request": None, "stream_id": number})
+        assert number == len(self.sent), "two streams have the same number"
+        self.sent.append(anyio.current_time())
+        return httpx.Response(200, json={"_type": "Images", "value": [{"name": request.url.params["q"]}]})
+
+
+async def test_a_lent_client_with_http2_waits_for_no_slot_once_a_stream_has_its_number() -> None:
+    names: list[str | None] = []
+    transport = Multiplexed()
+
+    async def search(session: ImageSearchSession, query: str) -> None:
+        names.append((await session.search(query)).value[0].name)
+
+    async with (
+        httpx.AsyncClient(transport=transport) as client,
+        ImageSearchSession(KEY, client=client, rate_limit=RateLimit(10, per=0.4)) as session,
+    ):
+        async with anyio.create_task_group() as tasks:
+            for number in range(transport.CALLS):
+                tasks.start_soon(search, session, f"boat {number}")
+        assert session.stats.attempts == transport.CALLS
+        assert (session.stats.permits_in_use, session.stats.in_flight) == (0, 0)
+    assert sorted(name or "" for name in names) == [f"boat {number}" for number in range(transport.CALLS)]
+    gaps = [after - before for before, after in itertools.pairwise(transport.sent)]
+    assert min(gaps) > 0.01  # one spacing apart is 0.043 s, though all could be sent when the connection stood
 
 
 async def test_a_lent_client_with_mounts_uses_its_mounts() -> None:

@@ -70,8 +70,10 @@ class CallState:
     """The current attempt is a probe: it was let through a shut gate to test the service."""
     on_connecting: Callable[[], None] | None = None
     """Called before a connection is opened for the current attempt."""
-    on_sending: Callable[[], Awaitable[float]] | None = None
-    """Awaited once the attempt has a connection, before its first byte is written; returns the time of sending."""
+    on_sending: Callable[..., Awaitable[float]] | None = None
+    """Awaited once the attempt has a connection, before its first byte is written; returns the time of sending.
+
+    With `may_wait=False` it raises `AttemptAborted` instead of waiting."""
     attempt_scope: anyio.CancelScope | None = None
     """Cancel scope of the attempt timeout, while the client has the request."""
     key_id: int | None = None

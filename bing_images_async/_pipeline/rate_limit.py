@@ -233,7 +233,7 @@ class RateLimiter:
         if attempt.send_slot is not None and not attempt.is_sent:
             self._lose_slot(attempt)
 
-    async def _sending(self, call: Call, attempt: _Attempt) -> float:
+    async def _sending(self, call: Call, attempt: _Attempt, *, may_wait: bool = True) -> float:
         """Wait until the request may be sent, record that it is, and return the time (`CallState.on_sending`)."""
         if not attempt.is_sent and attempt.aborts != self._aborts:
             raise AttemptAborted
@@ -247,6 +247,8 @@ class RateLimiter:
             self._lose_slot(attempt)  # it comes too late to be used
         if not self._connected and now >= self._send_due():
             send_slot = self._take_send(now, now, self._spacing(now))
+        elif not may_wait:
+            raise AttemptAborted  # the next attempt waits before it starts, and the connection stands by then
         else:
             send_slot = await self._wait(call, self._connected, self._send_due, self._serve_sends, self._give_back)
             if attempt.aborts != self._aborts:  # between the grant and this task's turn

@@ -253,7 +253,8 @@ class _Trace:
             if state.on_sending is None:
                 return
             state.sent = None
-            state.sent = await state.on_sending()
+            # Two streams of an HTTP/2 connection would get the same number if the first one waited here.
+            state.sent = await state.on_sending(may_wait=not event.startswith("http2."))
         elif event.endswith(".connect_tcp.started") and state.on_connecting is not None:
             state.on_connecting()
 
