@@ -336,7 +336,7 @@ def _refused_file(path: str) -> Callable[[Path], str]:
         (KEY, lambda folder: _key_file(folder, KEY.encode()), "both set"),
         (None, _refused_file("missing"), "FileNotFoundError"),
         (None, _refused_file("."), "IsADirectoryError"),
-        (None, lambda folder: _key_file(folder, b"\xff\x00"), "cannot carry"),
+        (None, lambda folder: _key_file(folder, b"\xff\x00"), "not allowed in a header"),
         (None, lambda folder: _key_file(folder, b"\xff\xfe"), "KEY_FILE=.* cannot be used: its content is blank"),
         (None, lambda folder: _key_file(folder, b"\xef\xbb\xbf\n"), "KEY_FILE=.* cannot be used: its content is blank"),
         (None, lambda folder: _key_file(folder, b"\n"), "KEY_FILE=.* cannot be used: its content is blank"),

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-__all__ = ["FOLDER_LIMIT", "UPLOAD_LIMIT", "decode_image", "opened_image"]
+__all__ = ["FOLDER_LIMIT", "UPLOAD_LIMIT", "decode_here", "decode_image", "opened_image"]
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "AVIF")
 """Pillow has decoders of more formats; some of them start other programs."""
@@ -54,7 +54,7 @@ def decode_image(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) 
     Raises:
         ValueError: The bytes are no picture, or one of an unknown format, or one with too many pixels.
     """
-    return _decoder(os.getpid()).submit(_decode, source, wanted, limit).result()
+    return _decoder(os.getpid()).submit(decode_here, source, wanted, limit).result()
 
 
 @cache
@@ -68,7 +68,8 @@ def _decoder(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="bing-images-decoder")
 
 
-def _decode(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) -> Image.Image:
+def decode_here(source: bytes | BinaryIO, wanted: tuple[int, int], limit: int) -> Image.Image:
+    """Do what `decode_image` does in the thread of the caller, for a catalogue that must not wait for threads."""
     with opened_image(source) as image:
         coefficients = _progressive_bytes(image)
         image.draft("RGB", wanted)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from . import thumbnail_renderer
 from .filters import COLORS, LICENSES, accepts
-from .image_decoding import UPLOAD_LIMIT, decode_image
+from .image_decoding import UPLOAD_LIMIT, decode_here
 from .image_encoding import encode
 from .picture import Filters, Hits, Picture
 from .query_parser import SearchQuery
@@ -118,7 +118,7 @@ class SyntheticCatalogue:
 
     def fingerprint(self, data: bytes) -> int:
         """Return the fields of a picture, reduced to a mosaic; ValueError if the bytes are no picture."""
-        rgba = decode_image(data, (64, 64), UPLOAD_LIMIT).convert("RGBA").resize((8, 8), Image.Resampling.BOX)
+        rgba = decode_here(data, (64, 64), UPLOAD_LIMIT).convert("RGBA").resize((8, 8), Image.Resampling.BOX)
         fields = list(Image.alpha_composite(Image.new("RGBA", (8, 8), "white"), rgba).convert("L").tobytes())
         middle = (min(fields) + max(fields)) / 2
         return sum(1 << place for place, value in enumerate(fields) if value < middle)
