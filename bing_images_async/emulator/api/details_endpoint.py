@@ -7,6 +7,7 @@ from io import BytesIO
 import attrs
 import msgspec
 from anyio import fail_after
+from python_multipart.exceptions import FormParserError  # older versions of starlette let it pass
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -168,7 +169,7 @@ async def read_upload(request: Request, *, is_optional: bool = False) -> bytes |
         # Closed explicitly: trio warns about an unfinished generator that is garbage-collected.
         async with aclosing(_only(body)) as stream:
             form = await MultiPartParser(request.headers, stream).parse()
-    except (MultiPartException, KeyError) as error:  # KeyError: no boundary in the Content-Type
+    except (MultiPartException, FormParserError, KeyError) as error:  # KeyError: no boundary in the Content-Type
         raise ServiceError(400, invalid("image", "", "The multipart body cannot be read.")) from error
     try:
         for _, part in form.multi_items():
