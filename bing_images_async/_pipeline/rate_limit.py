@@ -174,8 +174,9 @@ class RateLimiter:
     async def __call__(self, call: Call, send: Send, /) -> Reply:
         """Send in a slot, and take note of a rejection."""
         attempt = await self._start(call)
-        call.state.on_connecting = partial(self._connecting, attempt)
-        call.state.on_sending = partial(self._sending, call, attempt)
+        call.state.on_connecting = partial(self._connecting, call, attempt)
+        if attempt.step or attempt.send_slot is None:  # else sending needs no second look unless a connection is made
+            call.state.on_sending = partial(self._sending, call, attempt)
         try:
             reply = await send(call)
             attempt.is_sent = True  # also by a transport that calls no hooks
@@ -227,9 +228,10 @@ class RateLimiter:
 
     # --- the second wait: to send, once a connection stands
 
-    def _connecting(self, attempt: _Attempt) -> None:
+    def _connecting(self, call: Call, attempt: _Attempt) -> None:
         """Give the send slot back while a connection is made (`Call.on_connecting`)."""
         attempt.has_connected = True
+        call.state.on_sending = partial(self._sending, call, attempt)
         if attempt.send_slot is not None and not attempt.is_sent:
             self._lose_slot(attempt)
 

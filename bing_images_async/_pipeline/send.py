@@ -27,7 +27,7 @@ from ..errors import (
     MalformedResponseError,
     SessionStateError,
 )
-from .call import Call, InFlight
+from .call import Call, CallState, InFlight
 from .client_errors import find, httpx_of, translate
 from .redaction import Redaction, cut_tracebacks
 
@@ -133,7 +133,7 @@ class SendStep:
         request: httpx.Request | None = None
         try:
             with anyio.CancelScope(deadline=now + time_limit) as call.state.attempt_scope:
-                trace = _Trace(call)
+                trace = _Trace(call, is_lent=self._is_lent)
                 request = self._build(call, key, trace)
                 headers = request.headers
                 response: httpx.Response | None = None
@@ -145,6 +145,7 @@ class SendStep:
                         self._remove_key(headers, request, trace)
                         if response is not None and response.next_request is not None:  # a copy, for a redirect
                             response.next_request.headers.pop(self._auth_header, None)
+                    trace.end()
         except BingImagesError as error:
             error.__context__ = None
             return error.with_traceback(None)
@@ -231,10 +232,11 @@ class _Trace:
     The attempt timeout is paused while `on_sending` waits for a slot (`Call.waiting`).
     """
 
-    __slots__ = ("_call", "_request")
+    __slots__ = ("_is_lent", "_request", "_state")
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, call: Call, *, is_lent: bool) -> None:
+        self._state: CallState | None = call.state
+        self._is_lent = is_lent
         self._request: Any = None
 
     def remove_header(self, name: str) -> None:
@@ -243,13 +245,23 @@ class _Trace:
             raw = name.lower().encode("ascii")
             self._request.headers = [pair for pair in self._request.headers if pair[0].lower() != raw]
 
+    def end(self) -> None:
+        """Forget the call: httpx keeps requests, and so this object, in reference cycles until garbage collection.
+
+        The call refers to the reply, whose body would stay in memory as long.
+        """
+        self._state = self._request = None
+
     async def __call__(self, event: str, details: Mapping[str, Any]) -> None:
-        state = self._call.state
+        state = self._state
+        if state is None:
+            return
         if event.endswith(".send_request_headers.started"):
             request = details.get("request")
             if getattr(request, "method", b"") == b"CONNECT":  # a part of connecting: it opens a tunnel through a proxy
                 return
-            self._request = request
+            if self._is_lent:
+                self._request = request
             if state.on_sending is None:
                 return
             state.sent = None

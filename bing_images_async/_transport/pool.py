@@ -39,6 +39,9 @@ _CLOSE_ALL_TIMEOUT: Final = 5.0
 _KEPT: Final = 0.1
 """Seconds without a request after which a new connection is treated as a kept one, which may have been closed."""
 
+_MOST_KEYS: Final = 1_000
+"""Origins that are remembered."""
+
 _NO_TIMEOUTS: Final[Timeouts] = {}
 
 _HTTPCORE_SEND: Final = httpcore.AsyncConnectionPool.handle_async_request
@@ -117,6 +120,8 @@ class ConnectionPool:
         """Idle connections by destination. No deque is empty."""
         self._dropped: list[Connection] = []
         """Connections of garbage-collected responses: shut down, and to be closed at the next request."""
+        self._keys: dict[tuple[bytes, bytes, int | None], _Key] = {}
+        """Keys by what a URL says of its origin, so that a proxy is looked up once per origin."""
         self._httpcore_pools: dict[_Key, httpcore.AsyncConnectionPool] = {}
 
     @property
@@ -199,13 +204,20 @@ class ConnectionPool:
         return await pool.handle_async_request(request)
 
     def _key_of(self, url: httpcore.URL) -> _Key:
+        known = self._keys.get((url.scheme, url.host, url.port))
+        return self._new_key(url) if known is None else known
+
+    def _new_key(self, url: httpcore.URL) -> _Key:
         if url.scheme not in {b"http", b"https"}:
             raise httpcore.UnsupportedProtocol("The URL must begin with http:// or https://.")
         origin = url.origin
         if not origin.host or url.port == 0 or not 0 < origin.port < 65_536:  # httpcore treats port 0 as no port
             raise httpcore.UnsupportedProtocol("The URL has no host, or a port that does not exist.")
         proxy = self._proxies.of(origin) if self._proxies.by_scheme else None
-        return _Key(origin.scheme, origin.host, origin.port, proxy)
+        if len(self._keys) >= _MOST_KEYS:
+            self._keys.clear()
+        key = self._keys[url.scheme, url.host, url.port] = _Key(origin.scheme, origin.host, origin.port, proxy)
+        return key
 
     # --- connections
 
