@@ -109,7 +109,7 @@ class RawServer:
 
     async def until_open(self, count: int) -> None:
         """Wait until so many connections are open; fails after 5 s."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while self.open != count:
                 await self._changed.wait()
 

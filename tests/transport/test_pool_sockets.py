@@ -333,7 +333,7 @@ async def test_pool_after_a_burst_of_a_thousand_connections_shrinks() -> None:
         bodies: list[bytes] = []
 
         async def one() -> None:
-            bodies.append(await fetch(pool, server.url))
+            bodies.append(await fetch(pool, server.url, within=60))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(1000):
