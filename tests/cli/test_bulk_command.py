@@ -375,7 +375,7 @@ def test_bulk_signal_keeps_what_is_done_and_says_how_to_continue(
         while not (lines_file.exists() and lines_file.stat().st_size):
             assert process.poll() is None
         process.send_signal(number)
-        _, said = process.communicate(timeout=5)
+        _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     done = len(lines_file.read_bytes().splitlines())
     message = f"Interrupted: {done} of 60 queries done in {lines_file}. To continue: the same command with --resume.\n"
@@ -396,7 +396,7 @@ def test_bulk_sigterm_ends_a_background_job_that_ignores_ctrl_c(deep_url: str, t
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=5)
+        _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert said.startswith(b"Interrupted: ")
     assert b"Traceback" not in said
@@ -571,6 +571,6 @@ def test_ctrl_c_ends_it_while_it_waits_for_input(evil_url: str) -> None:
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["query"] == "cat"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 130
+        assert process.wait(timeout=20) == 130
         assert process.stderr is not None
         assert process.stderr.read() == b"Interrupted: 1 query done.\n"
